@@ -1,0 +1,1 @@
+//! Wire ⇄ model, for the pieces both directions share.

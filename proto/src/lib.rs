@@ -1,0 +1,29 @@
+//! What the two ends of Bailey must agree on.
+//!
+//! The messages (`bailey/v1/*.proto`), the model they carry, how Kubernetes' objects become that model, who owns an
+//! address, what a label selector selects, and the two feeds (a cluster's API server, a hub) with the mirror the
+//! second one fills. Hub and enforcer both import this crate and never each other.
+
+pub mod convert;
+pub mod mirror;
+pub mod model;
+pub mod observe;
+pub mod peer;
+pub mod pods;
+pub mod selector;
+pub mod subscribe;
+pub mod tls;
+pub mod watch;
+
+/// Generated from `bailey/v1/*.proto`; see there for the meaning of each field.
+#[expect(
+    missing_docs,
+    clippy::pedantic,
+    reason = "generated; the documentation is in the .proto files"
+)]
+pub mod wire {
+    tonic::include_proto!("bailey.v1");
+}
+
+/// The encoded `FileDescriptorSet` of `bailey/v1/*.proto`, comments included, for gRPC reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -1,0 +1,1 @@
+//! Mutual TLS whose certificates reload without a restart.
