@@ -1,1 +1,3 @@
-//! To be written.
+//! What the tests share: the lab with its clusters, nodes and pods, and the API servers it runs.
+
+pub mod apiserver;
