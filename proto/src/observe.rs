@@ -1,12 +1,68 @@
 //! Kubernetes' objects → what Bailey keeps of them.
 //!
-//! Pure. Decoding skips everything a policy cannot see without allocating it, and never fails: an object with an odd
-//! field is taken without that field (W10), so that one bad object never breaks a list or a watch. What is left out is
-//! counted in [`Pod::rejected`].
+//! Pure. Decoding skips everything a policy cannot see without allocating it. An odd field never fails it: the object is
+//! taken without that field (W10), so that one bad object never breaks a list or a watch, and what is left out is named
+//! in `rejected`. Only an object without a name is refused: there is nothing to call it by.
+//!
+//! The same code reads an API server's JSON ([`serde_json::from_str`]) and a manifest
+//! (`Pod::deserialize(&serde_json::Value)`).
+
+pub mod field;
+pub mod metadata;
+mod namespace;
+mod pod;
 
 use crate::model::{Labels, NamedPort};
+use serde::de::DeserializeOwned;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// A kind of object that can be watched. Its [`serde::Deserialize`] must bear every odd field and fail only on what is no
+/// object or has no name: derive it for a struct of [`field::Field`]s and [`metadata::RawMetadata`], and convert.
+pub trait Observe: DeserializeOwned + Send + 'static {
+    /// What the API server calls it.
+    const KIND: Kind;
+
+    /// What tells it from the other objects of its kind.
+    fn key(&self) -> Key;
+}
+
+/// What the API server calls a kind of object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kind {
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// The version of the group.
+    pub version: &'static str,
+    /// The kind, as in manifests.
+    pub kind: &'static str,
+    /// The resource, as in paths and RBAC rules.
+    pub plural: &'static str,
+}
+
+impl Kind {
+    /// Its `apiVersion`, as in manifests.
+    pub fn api_version(&self) -> String {
+        match self.group {
+            "" => self.version.to_owned(),
+            group => format!("{group}/{}", self.version),
+        }
+    }
+
+    /// The path of all objects of the kind, in every namespace.
+    pub fn path(&self) -> String {
+        let Self {
+            group, version, plural, ..
+        } = self;
+        match *group {
+            "" => format!("/api/{version}/{plural}"),
+            _ => format!("/apis/{group}/{version}/{plural}"),
+        }
+    }
+}
+
+/// An object's namespace (empty if it is in none) and name.
+pub type Key = (Arc<str>, Arc<str>);
 
 /// A pod's phase, as the API has it. Anything unknown is [`Phase::Unknown`], which is not finished (I13, S90).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -67,4 +123,32 @@ pub struct Namespace {
     pub uid: Arc<str>,
     /// `metadata.labels`, as they are.
     pub labels: Arc<Labels>,
+    /// Pieces that were left out, `field: reason`, for people.
+    pub rejected: Vec<String>,
+}
+
+impl Observe for Pod {
+    const KIND: Kind = Kind {
+        group: "",
+        version: "v1",
+        kind: "Pod",
+        plural: "pods",
+    };
+
+    fn key(&self) -> Key {
+        (self.namespace.clone(), self.name.clone())
+    }
+}
+
+impl Observe for Namespace {
+    const KIND: Kind = Kind {
+        group: "",
+        version: "v1",
+        kind: "Namespace",
+        plural: "namespaces",
+    };
+
+    fn key(&self) -> Key {
+        ("".into(), self.name.clone())
+    }
 }
