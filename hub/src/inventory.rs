@@ -1,0 +1,251 @@
+//! Everything the hub knows of every cluster, and what a change of it means for subscribers.
+//!
+//! Pure. A cluster is SYNCING and shows nothing of itself until the lists of both its kinds are complete; then all of it
+//! is published at once, and it turns LIVE. A lost contact makes it STALE and keeps its content. New credentials begin
+//! a new [`Connection`]: what it says is collected beside the published content and replaces it, by difference, when it
+//! is complete, so that half a list is never taken for a small world.
+//!
+//! Two ids with one cluster behind them, told by the UID of `kube-system`, would give each pod two identities: the
+//! second to be complete is refused for as long as the first is a member (S115).
+//!
+//! What is published is a function of the current objects and connections, never of the order of events (S120). How it
+//! is numbered, framed and sent is [`crate::log`]'s business.
+
+use proto::model::{ClusterName, ClusterState, Identity, Labels, NamespaceName};
+use proto::observe::{Namespace, Pod};
+use proto::pods::Pods;
+use proto::watch::Event;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+mod member;
+pub use member::{Member, Namespaces};
+
+/// What one connection to a cluster is told by: events of an earlier connection that are still under way count no more.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Connection(pub u64);
+
+/// What the feeds of one cluster say.
+#[derive(Debug)]
+pub enum Observed {
+    /// About its pods.
+    Pods(Event<Pod>),
+    /// About its namespaces.
+    Namespaces(Event<Namespace>),
+}
+
+/// A difference of the published inventory, with the whole new value of what changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// The identities that own an address now: sorted, each once; none: it is nobody's.
+    Owners(IpAddr, Vec<Identity>),
+    /// The labels of a namespace; `None`: its object is gone.
+    Namespace(NamespaceName, Option<Arc<Labels>>),
+    /// The state of a cluster.
+    Cluster(ClusterName, ClusterState),
+}
+
+/// All clusters.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    members: BTreeMap<ClusterName, Member>,
+}
+
+impl Inventory {
+    /// Every known cluster, sorted by id, those included that could never be read.
+    pub fn clusters(&self) -> impl Iterator<Item = (&ClusterName, &Member)> {
+        self.members.iter()
+    }
+
+    /// The cluster of this id.
+    pub fn cluster(&self, cluster: &ClusterName) -> Option<&Member> {
+        self.members.get(cluster)
+    }
+
+    /// The identities that own an address, over all clusters (S113), sorted, each once.
+    pub fn owners(&self, address: IpAddr) -> Vec<Identity> {
+        let owners: BTreeSet<Identity> = self
+            .members
+            .iter()
+            .flat_map(|(cluster, member)| {
+                let owners = member.pods().owners(address);
+                owners.into_iter().map(|pod| identity(cluster, pod))
+            })
+            .collect();
+        owners.into_iter().collect()
+    }
+
+    /// A kubeconfig for this cluster has come, or has changed: `connection` will say what is behind it. What was
+    /// published of the cluster stays until then.
+    pub fn connect(
+        &mut self,
+        cluster: &ClusterName,
+        connection: Connection,
+        server: String,
+        now: Instant,
+    ) -> Vec<Change> {
+        self.update(cluster, now, |member| member.connect(connection, server))
+    }
+
+    /// The cluster's kubeconfig cannot be used. A connection made with what it held before goes on.
+    pub fn refuse(&mut self, cluster: &ClusterName, reason: String, now: Instant) -> Vec<Change> {
+        self.update(cluster, now, |member| member.refuse(reason))
+    }
+
+    /// The cluster's kubeconfig is what the current connection was made with again.
+    pub fn accept(&mut self, cluster: &ClusterName, now: Instant) -> Vec<Change> {
+        self.update(cluster, now, Member::accept)
+    }
+
+    /// Takes in what a feed said. An event of a connection that is not the cluster's current one is ignored.
+    pub fn apply(
+        &mut self,
+        cluster: &ClusterName,
+        connection: Connection,
+        observed: Observed,
+        now: Instant,
+    ) -> Vec<Change> {
+        let Some(member) = self.members.get_mut(cluster) else {
+            return Vec::new();
+        };
+        if member.connection() != Some(connection) {
+            return Vec::new();
+        }
+        let before = member.state();
+        let touched = member.apply(observed, now);
+        let mut changes = self.changes(cluster, touched);
+        changes.extend(self.publish_if_complete(cluster));
+        changes.extend(self.state_change(cluster, before, now));
+        changes.extend(self.admit_refused_for(cluster, now));
+        changes
+    }
+
+    /// The cluster is no member any more.
+    pub fn leave(&mut self, cluster: &ClusterName, now: Instant) -> Vec<Change> {
+        let Some(member) = self.members.remove(cluster) else {
+            return Vec::new();
+        };
+        let mut changes = self.changes(cluster, member.everything());
+        changes.push(Change::Cluster(cluster.clone(), ClusterState::Left));
+        changes.extend(self.admit_refused_for(cluster, now));
+        changes
+    }
+
+    /// Changes a member that is created where it is not known yet, and says what became of its state.
+    fn update(&mut self, cluster: &ClusterName, now: Instant, change: impl FnOnce(&mut Member)) -> Vec<Change> {
+        let known = self.members.contains_key(cluster);
+        let member = self.members.entry(cluster.clone()).or_insert_with(|| Member::new(now));
+        let before = member.state();
+        change(member);
+        if known {
+            self.state_change(cluster, before, now).into_iter().collect()
+        } else {
+            vec![Change::Cluster(cluster.clone(), member.state())]
+        }
+    }
+
+    /// Publishes what a new connection has collected, once it is complete and nobody else's.
+    fn publish_if_complete(&mut self, cluster: &ClusterName) -> Vec<Change> {
+        let Some(member) = self.members.get(cluster).filter(|member| member.is_complete()) else {
+            return Vec::new();
+        };
+        let first = member.next_uid().and_then(|uid| self.holder_of(uid, cluster));
+        let member = self.members.get_mut(cluster).expect("it was there a moment ago");
+        if let Some(first) = first {
+            member.set_duplicates(first);
+            return Vec::new();
+        }
+        let replaced = member.is_replaced();
+        let mut changes = Vec::new();
+        if replaced {
+            // Another cluster is behind this id now: the old one leaves before the new one is shown (S119).
+            let gone = member.clear();
+            changes.extend(self.changes(cluster, gone));
+            changes.push(Change::Cluster(cluster.clone(), ClusterState::Left));
+            changes.push(Change::Cluster(cluster.clone(), ClusterState::Syncing));
+        }
+        let member = self.members.get_mut(cluster).expect("it was there a moment ago");
+        let touched = member.publish();
+        changes.extend(self.changes(cluster, touched));
+        if replaced {
+            changes.push(Change::Cluster(cluster.clone(), ClusterState::Live));
+        }
+        changes
+    }
+
+    /// Publishes whoever was refused for having the cluster behind it that `first` had, if that is true no more.
+    fn admit_refused_for(&mut self, first: &ClusterName, now: Instant) -> Vec<Change> {
+        let waiting: Vec<ClusterName> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.duplicates() == Some(first))
+            .map(|(id, _)| id.clone())
+            .collect();
+        let mut changes = Vec::new();
+        for cluster in waiting {
+            let before = self.members[&cluster].state();
+            changes.extend(self.publish_if_complete(&cluster));
+            changes.extend(self.state_change(&cluster, before, now));
+        }
+        changes
+    }
+
+    /// The other cluster whose published content came from the API server with this `kube-system`.
+    fn holder_of(&self, uid: &str, cluster: &ClusterName) -> Option<ClusterName> {
+        self.members
+            .iter()
+            .find(|(id, member)| *id != cluster && member.uid().is_some_and(|other| **other == *uid))
+            .map(|(id, _)| id.clone())
+    }
+
+    fn state_change(&mut self, cluster: &ClusterName, before: ClusterState, now: Instant) -> Option<Change> {
+        let member = self.members.get_mut(cluster)?;
+        let state = member.state();
+        (state != before).then(|| {
+            member.state_changed(now);
+            Change::Cluster(cluster.clone(), state)
+        })
+    }
+
+    /// The current published values of what was touched in a cluster.
+    fn changes(&self, cluster: &ClusterName, touched: Touched) -> Vec<Change> {
+        let labels = |name: &Arc<str>| {
+            let namespace = self.members.get(cluster)?.namespaces().get(name)?;
+            Some(Arc::clone(&namespace.labels))
+        };
+        let namespaces = touched.namespaces.into_iter().map(|name| {
+            let labels = labels(&name);
+            let cluster = cluster.clone();
+            Change::Namespace(NamespaceName { cluster, name }, labels)
+        });
+        let owners = touched
+            .addresses
+            .into_iter()
+            .map(|address| Change::Owners(address, self.owners(address)));
+        namespaces.chain(owners).collect()
+    }
+}
+
+/// Names of things whose published value may have changed.
+#[derive(Debug, Default)]
+struct Touched {
+    namespaces: BTreeSet<Arc<str>>,
+    addresses: BTreeSet<IpAddr>,
+}
+
+/// What a policy sees of a pod of this cluster.
+pub fn identity(cluster: &ClusterName, pod: &Pod) -> Identity {
+    Identity {
+        namespace: NamespaceName {
+            cluster: cluster.clone(),
+            name: Arc::clone(&pod.namespace),
+        },
+        labels: Arc::clone(&pod.labels),
+        ports: Arc::clone(&pod.ports),
+    }
+}
+
+#[cfg(test)]
+mod tests;
