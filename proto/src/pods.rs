@@ -4,9 +4,12 @@
 //! claim nothing (S71, S81), among live claimants a terminating one yields (S83), several others share the address
 //! (I5, S113).
 
-use crate::observe::Pod;
+use crate::mirror::Part;
+use crate::model::{ClusterName, Identity, NamespaceName};
+use crate::observe::{Namespace, Phase, Pod};
 use crate::watch::Event;
-use std::collections::BTreeSet;
+use smallvec::SmallVec;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -23,41 +26,172 @@ pub enum Lost {
 
 /// The pods of one cluster, or of one node of it.
 #[derive(Debug, Default)]
-pub struct Pods {}
+pub struct Pods {
+    /// By namespace and name; no namespace is empty.
+    by_name: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Pod>>>,
+    /// For each address the pods that list it, at least one, sorted by namespace and name.
+    by_address: BTreeMap<IpAddr, SmallVec<[Arc<Pod>; 1]>>,
+    synced: bool,
+}
 
 impl Pods {
     /// Takes an event in; returns the addresses whose claims may have changed. A relist removes what it does not name.
-    pub fn apply(&mut self, _event: Event<Pod>) -> BTreeSet<IpAddr> {
-        todo!()
+    pub fn apply(&mut self, event: Event<Pod>) -> BTreeSet<IpAddr> {
+        let mut touched = BTreeSet::new();
+        match event {
+            Event::Synced(pods) => self.replace(pods, &mut touched),
+            Event::Applied(pod) => self.insert(pod, &mut touched),
+            Event::Deleted(pod) => {
+                // Names are used again (S88): the end of an earlier pod says nothing of the present one (I15).
+                if self
+                    .get(&pod.namespace, &pod.name)
+                    .is_some_and(|now| now.uid == pod.uid)
+                {
+                    self.remove(&pod.namespace, &pod.name, &mut touched);
+                }
+            }
+            Event::Heard | Event::Lost(_) => {}
+        }
+        touched
     }
 
     /// Whether a complete list has been taken in.
     pub fn is_synced(&self) -> bool {
-        todo!()
+        self.synced
     }
 
     /// All pods, sorted by namespace and name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Pod>> {
-        std::iter::empty()
+        self.by_name.values().flat_map(BTreeMap::values)
     }
 
     /// The pod of this name.
-    pub fn get(&self, _namespace: &str, _name: &str) -> Option<&Arc<Pod>> {
-        todo!()
+    pub fn get(&self, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
+        self.by_name.get(namespace)?.get(name)
     }
 
     /// Every address that some pod lists, ascending.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        std::iter::empty()
+        self.by_address.keys().copied()
     }
 
     /// The pods whose claim on this address counts, sorted by namespace and name.
-    pub fn owners(&self, _address: IpAddr) -> Vec<&Arc<Pod>> {
-        todo!()
+    pub fn owners(&self, address: IpAddr) -> Vec<&Arc<Pod>> {
+        let judged = self.judged(address);
+        judged.filter(|(_, lost)| lost.is_none()).map(|(pod, _)| pod).collect()
     }
 
     /// All pods that list this address, and why the claim does not count, if it does not.
-    pub fn claims(&self, _address: IpAddr) -> Vec<(&Arc<Pod>, Option<Lost>)> {
-        todo!()
+    pub fn claims(&self, address: IpAddr) -> Vec<(&Arc<Pod>, Option<Lost>)> {
+        self.judged(address).collect()
+    }
+
+    fn judged(&self, address: IpAddr) -> impl Iterator<Item = (&Arc<Pod>, Option<Lost>)> {
+        let claimants = self.by_address.get(&address).map_or(&[][..], SmallVec::as_slice);
+        let stays = claimants.iter().any(|pod| pod.is_live() && !pod.terminating);
+        claimants.iter().map(move |pod| (pod, lost(pod, stays)))
+    }
+
+    fn replace(&mut self, pods: Vec<Pod>, touched: &mut BTreeSet<IpAddr>) {
+        let mut gone: BTreeSet<_> = self
+            .iter()
+            .map(|pod| (pod.namespace.clone(), pod.name.clone()))
+            .collect();
+        for pod in pods {
+            gone.remove(&(pod.namespace.clone(), pod.name.clone()));
+            self.insert(pod, touched);
+        }
+        for (namespace, name) in gone {
+            self.remove(&namespace, &name, touched);
+        }
+        self.synced = true;
+    }
+
+    fn insert(&mut self, pod: Pod, touched: &mut BTreeSet<IpAddr>) {
+        if self.get(&pod.namespace, &pod.name).is_some_and(|now| **now == pod) {
+            return;
+        }
+        self.remove(&pod.namespace, &pod.name, touched);
+        let pod = Arc::new(pod);
+        for &address in &pod.addresses {
+            let claimants = self.by_address.entry(address).or_default();
+            let at = claimants.partition_point(|other| (&other.namespace, &other.name) < (&pod.namespace, &pod.name));
+            claimants.insert(at, pod.clone());
+            touched.insert(address);
+        }
+        let namespace = self.by_name.entry(pod.namespace.clone()).or_default();
+        namespace.insert(pod.name.clone(), pod);
+    }
+
+    fn remove(&mut self, namespace: &str, name: &str, touched: &mut BTreeSet<IpAddr>) {
+        let Some(pods) = self.by_name.get_mut(namespace) else {
+            return;
+        };
+        let Some(pod) = pods.remove(name) else { return };
+        if pods.is_empty() {
+            self.by_name.remove(namespace);
+        }
+        for &address in &pod.addresses {
+            let claimants = self
+                .by_address
+                .get_mut(&address)
+                .expect("a pod is at each address it lists");
+            claimants.retain(|other| !Arc::ptr_eq(other, &pod));
+            if claimants.is_empty() {
+                self.by_address.remove(&address);
+            }
+            touched.insert(address);
+        }
     }
 }
+
+/// Why the claim of a pod does not count, where `stays` says whether a live claimant is not terminating.
+fn lost(pod: &Pod, stays: bool) -> Option<Lost> {
+    if pod.host_network {
+        Some(Lost::HostNetwork)
+    } else if matches!(pod.phase, Phase::Succeeded | Phase::Failed) {
+        Some(Lost::Finished)
+    } else if pod.terminating && stays {
+        Some(Lost::Terminating)
+    } else {
+        None
+    }
+}
+
+/// All that a policy can see of a pod of `cluster`.
+pub fn identity(cluster: &ClusterName, pod: &Pod) -> Identity {
+    Identity {
+        namespace: NamespaceName {
+            cluster: cluster.clone(),
+            name: pod.namespace.clone(),
+        },
+        labels: pod.labels.clone(),
+        ports: pod.ports.clone(),
+    }
+}
+
+/// All that a mirror can know of `cluster`, from its objects.
+pub fn part<'a>(cluster: &ClusterName, pods: &Pods, namespaces: impl IntoIterator<Item = &'a Namespace>) -> Part {
+    let identities = |address| -> Vec<Identity> {
+        let owners: BTreeSet<_> = pods
+            .owners(address)
+            .into_iter()
+            .map(|pod| identity(cluster, pod))
+            .collect();
+        owners.into_iter().collect()
+    };
+    Part {
+        owners: pods
+            .addresses()
+            .map(|address| (address, identities(address)))
+            .filter(|(_, owners)| !owners.is_empty())
+            .collect(),
+        namespaces: namespaces
+            .into_iter()
+            .map(|namespace| (namespace.name.clone(), namespace.labels.clone()))
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
