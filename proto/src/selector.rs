@@ -217,7 +217,7 @@ fn is_qualified_name(text: &str) -> bool {
 }
 
 /// RFC 1123 subdomain as Kubernetes means it: at most 253 of lower-case alphanumerics and `-`, in labels parted by dots.
-fn is_dns_subdomain(text: &str) -> bool {
+pub fn is_dns_subdomain(text: &str) -> bool {
     text.len() <= 253
         && text.split('.').all(|label| {
             let bytes = label.as_bytes();
