@@ -27,6 +27,10 @@ pub const EGRESS_PRIORITY: i32 = -5;
 /// Priority of the base chain that judges ingress of local destinations.
 pub const INGRESS_PRIORITY: i32 = -4;
 
+/// Part of every rule's tag. Raise it when a rule of the same text is to be put differently to the kernel: an upgraded
+/// enforcer then replaces the rules that the one before it left.
+const ENCODING: u32 = 1;
+
 /// An address family.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Family {
@@ -303,6 +307,13 @@ pub struct Rule {
     pub matches: Vec<Match>,
     /// Then this.
     pub verdict: Verdict,
+}
+
+impl Rule {
+    /// What the rule is known by in the kernel: a hash of its text. Equal tags are equal rules, encoded alike.
+    pub fn tag(&self) -> String {
+        digest(&format!("{ENCODING} {self}"), 26)
+    }
 }
 
 impl fmt::Display for Rule {
