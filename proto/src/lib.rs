@@ -14,16 +14,7 @@ pub mod selector;
 pub mod subscribe;
 pub mod tls;
 pub mod watch;
-
-/// Generated from `bailey/v1/*.proto`; see there for the meaning of each field.
-#[expect(
-    missing_docs,
-    clippy::pedantic,
-    reason = "generated; the documentation is in the .proto files"
-)]
-pub mod wire {
-    tonic::include_proto!("bailey.v1");
-}
+pub mod wire;
 
 /// The encoded `FileDescriptorSet` of `bailey/v1/*.proto`, comments included, for gRPC reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
