@@ -4,11 +4,26 @@
 //! silence: a piece that is not understood is void, matches nothing and is named in [`Policy::refused`], the pieces
 //! around it stand, and the policy still isolates (S127). Knows no pods and no kernel.
 
+mod blocks;
+mod fields;
+mod peers;
+mod ports;
+mod selectors;
+
+use fields::{Field, Problem, Report, members, shown, unknown_members};
 use ipnet::IpNet;
 use proto::model::Protocol;
 use proto::selector::Selector;
+use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
+
+/// The most kernel rules, for each family, that one policy is given, 65 536: its rules beyond that are void (P25). An
+/// object of the API server's greatest size could ask for hundreds of millions, peers times ports.
+pub const MAX_KERNEL_RULES: usize = 1 << 16;
+
+/// The most pieces of one policy that [`Policy::refused`] names; one more entry says how many there are beyond.
+pub const MAX_REFUSED: usize = 100;
 
 /// A NetworkPolicy's name. Policies are local: the cluster is the enforcer's own (S98).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -35,7 +50,7 @@ pub struct NetworkPolicy {
     /// `metadata.generation`.
     pub generation: i64,
     /// `spec`, whatever it is; `null` if absent.
-    pub spec: serde_json::Value,
+    pub spec: Value,
 }
 
 /// A NetworkPolicy as it is enforced.
@@ -47,11 +62,11 @@ pub struct Policy {
     pub generation: i64,
     /// `spec.podSelector`; `None`: void, the policy isolates its namespace and allows nothing (P1).
     pub subjects: Option<Selector>,
-    /// Ingress rules; `None`: the policy does not isolate ingress.
+    /// Ingress rules, sorted, each once; `None`: the policy does not isolate ingress.
     pub ingress: Option<Vec<PolicyRule>>,
-    /// Egress rules; `None`: the policy does not isolate egress.
+    /// Egress rules, sorted, each once; `None`: the policy does not isolate egress.
     pub egress: Option<Vec<PolicyRule>>,
-    /// What was not understood.
+    /// What was not understood, at most [`MAX_REFUSED`] and one entries.
     pub refused: Vec<Refused>,
 }
 
@@ -65,7 +80,7 @@ pub struct Refused {
 }
 
 /// An entry of `ingress` or `egress`: peers and ports must both match (S11).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct PolicyRule {
     /// `from` or `to`.
     pub peers: Peers,
@@ -74,11 +89,11 @@ pub struct PolicyRule {
 }
 
 /// `from` or `to`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Peers {
     /// Absent or empty: anybody, outside addresses included (S10).
     Any,
-    /// One of these; none, because all are void: nobody (S60).
+    /// One of these, sorted, each once; none, because all are void or empty: nobody (S60).
     Of(Vec<PolicyPeer>),
 }
 
@@ -96,17 +111,17 @@ pub enum PolicyPeer {
     Block {
         /// `cidr`.
         net: IpNet,
-        /// `except`: only blocks within `net`, in order, none inside another.
+        /// `except`: only blocks within `net`, sorted, none inside or next to another, together less than `net`.
         except: Vec<IpNet>,
     },
 }
 
 /// `ports`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Ports {
     /// Absent or empty: every port and protocol (S46).
     Any,
-    /// One of these; none, because all are void: no port (S60).
+    /// One of these, sorted, none within another; none, because all are void: no port (S60).
     Of(Vec<PolicyPort>),
 }
 
@@ -131,6 +146,151 @@ pub enum PortMatch {
 }
 
 /// Reads a policy.
-pub fn parse(_raw: &NetworkPolicy) -> Policy {
-    todo!()
+pub fn parse(raw: &NetworkPolicy) -> Policy {
+    let mut report = Report::default();
+    let (subjects, ingress, egress) = spec(&raw.spec, &mut report);
+    Policy {
+        name: raw.name.clone(),
+        generation: raw.generation,
+        subjects,
+        ingress,
+        egress,
+        refused: report.finish(),
+    }
 }
+
+/// The members of `spec`. An unknown one is named and changes nothing: of a spec, which only adds rules to an isolation
+/// that stands, no understood piece depends on it.
+const SPEC: [&str; 4] = ["podSelector", "policyTypes", "ingress", "egress"];
+
+type Rules = Option<Vec<PolicyRule>>;
+
+fn spec(spec: &Value, report: &mut Report) -> (Option<Selector>, Rules, Rules) {
+    let field = Field::Root("spec");
+    let members = match spec {
+        Value::Null => [None; 4],
+        Value::Object(object) => SPEC.map(|name| object.get(name).filter(|value| !value.is_null())),
+        other => {
+            let problem = field.problem(format!("{} is no object", shown(other)));
+            report.refuse(
+                problem,
+                "the policy isolates its whole namespace in both directions and admits nothing",
+            );
+            return (None, Some(Vec::new()), Some(Vec::new()));
+        }
+    };
+    for name in unknown_members(spec, &SPEC) {
+        let problem = field.member(name).problem("unknown field".to_owned());
+        report.refuse(problem, "it has no effect; the rest of the policy is in force");
+    }
+    let [pod_selector, policy_types, ingress, egress] = members;
+    let subjects = match pod_selector.map(|value| selectors::selector(value, &field.member("podSelector"))) {
+        None => Some(Selector::default()),
+        Some(Ok(selector)) => Some(selector),
+        Some(Err(problem)) => {
+            report.refuse(problem, "the policy isolates its whole namespace and admits nothing");
+            None
+        }
+    };
+    let isolates = isolates(policy_types, egress, &field.member("policyTypes"), report);
+    let mut rules = |direction: &Side, value| rules(value, &field.member(direction.rules), direction, report);
+    let ingress = isolates.ingress.then(|| rules(&INGRESS, ingress));
+    let egress = isolates.egress.then(|| rules(&EGRESS, egress));
+    match subjects {
+        Some(_) => (subjects, ingress, egress),
+        None => (None, ingress.map(|_| Vec::new()), egress.map(|_| Vec::new())),
+    }
+}
+
+/// Which directions a policy isolates.
+struct Isolates {
+    ingress: bool,
+    egress: bool,
+}
+
+/// `policyTypes`: given ones are final (S6); without any that is known, Ingress, and Egress if there is an egress rule,
+/// understood or not (S5, P21).
+fn isolates(types: Option<&Value>, egress: Option<&Value>, field: &Field<'_>, report: &mut Report) -> Isolates {
+    let known = types.map_or_else(Vec::new, |types| {
+        report.list(types, field, "it is ignored", |value, field, _| match value.as_str() {
+            Some(name @ ("Ingress" | "Egress")) => Ok(name == "Egress"),
+            _ => Err(field.problem(format!(
+                "{} is no policy type: expected Ingress or Egress",
+                shown(value)
+            ))),
+        })
+    });
+    if known.is_empty() {
+        Isolates {
+            ingress: true,
+            egress: egress.is_some_and(|rules| rules.as_array().is_none_or(|rules| !rules.is_empty())),
+        }
+    } else {
+        Isolates {
+            ingress: known.contains(&false),
+            egress: known.contains(&true),
+        }
+    }
+}
+
+/// How the fields of a direction are called.
+struct Side {
+    rules: &'static str,
+    peers: &'static str,
+}
+
+const INGRESS: Side = Side {
+    rules: "ingress",
+    peers: "from",
+};
+
+const EGRESS: Side = Side {
+    rules: "egress",
+    peers: "to",
+};
+
+fn rules(value: Option<&Value>, field: &Field<'_>, side: &Side, report: &mut Report) -> Vec<PolicyRule> {
+    let Some(value) = value else { return Vec::new() };
+    let mut rules = report.list(value, field, "the rule admits nothing", |value, field, report| {
+        rule(value, field, side, report)
+    });
+    rules.sort();
+    rules.dedup();
+    let distinct = rules.len();
+    rules.retain(|rule| report.spend(rule.kernel_rules()));
+    if rules.len() < distinct {
+        let problem = field.problem(format!(
+            "the rules combine peers and ports in more than {MAX_KERNEL_RULES} ways"
+        ));
+        report.refuse(problem, &format!("{} of them admit nothing", distinct - rules.len()));
+    }
+    rules
+}
+
+fn rule(value: &Value, field: &Field<'_>, side: &Side, report: &mut Report) -> Result<PolicyRule, Problem> {
+    let [peers, ports] = members(value, field, [side.peers, "ports"])?;
+    Ok(PolicyRule {
+        peers: peers.map_or(Peers::Any, |value| {
+            peers::peers(value, &field.member(side.peers), report)
+        }),
+        ports: ports.map_or(Ports::Any, |value| ports::ports(value, &field.member("ports"), report)),
+    })
+}
+
+impl PolicyRule {
+    /// How many kernel rules it becomes at most, in one family.
+    fn kernel_rules(&self) -> usize {
+        let peers = match &self.peers {
+            Peers::Any => 1,
+            Peers::Of(peers) => peers.len(),
+        };
+        let ports = match &self.ports {
+            Ports::Any => 1,
+            Ports::Of(ports) => ports.len(),
+        };
+        peers.saturating_mul(ports)
+    }
+}
+
+#[cfg(test)]
+mod tests;

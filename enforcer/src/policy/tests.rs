@@ -1,0 +1,771 @@
+//! What each piece of a NetworkPolicy becomes, sane or not. The goldens are read as: parsed policy, then what was refused.
+
+use super::*;
+use expect_test::{Expect, expect};
+
+/// The spec in YAML → the policy in a short notation.
+#[track_caller]
+fn check(spec: &str, expected: Expect) {
+    let spec = serde_saphyr::from_str(spec).unwrap();
+    expected.assert_eq(&render(&parse(&raw(spec))));
+}
+
+fn raw(spec: Value) -> NetworkPolicy {
+    NetworkPolicy {
+        name: PolicyName {
+            namespace: "shop".into(),
+            name: "policy".into(),
+        },
+        uid: "1".into(),
+        generation: 1,
+        spec,
+    }
+}
+
+fn render(policy: &Policy) -> String {
+    let mut text = match &policy.subjects {
+        None => "void podSelector\n".to_owned(),
+        Some(selector) => format!("pods [{selector}]\n"),
+    };
+    for (direction, rules) in [("ingress", &policy.ingress), ("egress", &policy.egress)] {
+        let Some(rules) = rules else { continue };
+        text += &format!("isolates {direction}\n");
+        for rule in rules {
+            text += &format!("  {} on {}\n", render_peers(&rule.peers), render_ports(&rule.ports));
+        }
+    }
+    for refused in &policy.refused {
+        text += &format!("! {}: {}\n", refused.field, refused.reason);
+    }
+    text
+}
+
+fn render_peers(peers: &Peers) -> String {
+    match peers {
+        Peers::Any => "anybody".to_owned(),
+        Peers::Of(peers) if peers.is_empty() => "nobody".to_owned(),
+        Peers::Of(peers) => peers.iter().map(render_peer).collect::<Vec<_>>().join(" or "),
+    }
+}
+
+fn render_peer(peer: &PolicyPeer) -> String {
+    match peer {
+        PolicyPeer::Pods { pods, namespaces } => [("pods", pods), ("namespaces", namespaces)]
+            .into_iter()
+            .filter_map(|(what, selector)| selector.as_ref().map(|selector| format!("{what} [{selector}]")))
+            .collect::<Vec<_>>()
+            .join(" in "),
+        PolicyPeer::Block { net, except } if except.is_empty() => net.to_string(),
+        PolicyPeer::Block { net, except } => {
+            let except: Vec<String> = except.iter().map(IpNet::to_string).collect();
+            format!("{net} without {}", except.join(", "))
+        }
+    }
+}
+
+fn render_ports(ports: &Ports) -> String {
+    match ports {
+        Ports::Any => "everything".to_owned(),
+        Ports::Of(ports) if ports.is_empty() => "no port".to_owned(),
+        Ports::Of(ports) => ports
+            .iter()
+            .map(|PolicyPort { protocol, port }| match port {
+                PortMatch::Any => protocol.to_string(),
+                PortMatch::Range(first, last) if first == last => format!("{protocol}/{first}"),
+                PortMatch::Range(first, last) => format!("{protocol}/{first}-{last}"),
+                PortMatch::Named(name) => format!("{protocol}/{name}"),
+            })
+            .collect::<Vec<_>>()
+            .join(" "),
+    }
+}
+
+#[test]
+fn no_spec_selects_all_and_isolates_ingress() {
+    check(r"null", expect![[r#"
+        pods []
+        isolates ingress
+    "#]]);
+}
+
+#[test]
+fn spec_of_another_kind() {
+    check(r"'open'", expect![[r#"
+        void podSelector
+        isolates ingress
+        isolates egress
+        ! spec: "open" is no object: the policy isolates its whole namespace in both directions and admits nothing
+    "#]]);
+    check(r"[]", expect![[r#"
+        void podSelector
+        isolates ingress
+        isolates egress
+        ! spec: a list is no object: the policy isolates its whole namespace in both directions and admits nothing
+    "#]]);
+}
+
+#[test]
+fn null_members_are_absent() {
+    check(
+        r"{podSelector: null, policyTypes: null, ingress: null, egress: null}",
+        expect![[r#"
+            pods []
+            isolates ingress
+        "#]],
+    );
+}
+
+#[test]
+fn policy_types_default_to_ingress_and_egress_if_there_are_egress_rules() {
+    check(r"{ingress: [], egress: []}", expect![[r#"
+        pods []
+        isolates ingress
+    "#]]);
+    check(r"{egress: [{}]}", expect![[r#"
+        pods []
+        isolates ingress
+        isolates egress
+          anybody on everything
+    "#]]);
+    check(
+        r"{policyTypes: [], egress: [{ports: [{port: 53, protocol: UDP}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+            isolates egress
+              anybody on UDP/53
+        "#]],
+    );
+    check(r"{egress: [null]}", expect![[r#"
+        pods []
+        isolates ingress
+        isolates egress
+        ! spec.egress[0]: null is no object: the rule admits nothing
+    "#]]);
+    check(r"{egress: nonsense}", expect![[r#"
+        pods []
+        isolates ingress
+        isolates egress
+        ! spec.egress: "nonsense" is no list: nothing of it is in force
+    "#]]);
+}
+
+#[test]
+fn given_policy_types_are_final() {
+    check(r"{policyTypes: [Ingress], egress: [{}]}", expect![[r#"
+        pods []
+        isolates ingress
+    "#]]);
+    check(r"{policyTypes: [Egress], ingress: [{}]}", expect![[r#"
+        pods []
+        isolates egress
+    "#]]);
+    check(
+        r"{policyTypes: [Egress, Ingress, Egress], ingress: [{}], egress: [{}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              anybody on everything
+            isolates egress
+              anybody on everything
+        "#]],
+    );
+}
+
+#[test]
+fn unknown_policy_types_are_ignored() {
+    check(r"{policyTypes: [Egress, ingress]}", expect![[r#"
+        pods []
+        isolates egress
+        ! spec.policyTypes[1]: "ingress" is no policy type: expected Ingress or Egress: it is ignored
+    "#]]);
+    check(r"{policyTypes: [Forward, null, 3], egress: [{}]}", expect![[r#"
+        pods []
+        isolates ingress
+        isolates egress
+          anybody on everything
+        ! spec.policyTypes[0]: "Forward" is no policy type: expected Ingress or Egress: it is ignored
+        ! spec.policyTypes[1]: null is no policy type: expected Ingress or Egress: it is ignored
+        ! spec.policyTypes[2]: 3 is no policy type: expected Ingress or Egress: it is ignored
+    "#]]);
+    check(r"{policyTypes: Egress}", expect![[r#"
+        pods []
+        isolates ingress
+        ! spec.policyTypes: "Egress" is no list: nothing of it is in force
+    "#]]);
+}
+
+#[test]
+fn selectors() {
+    check(
+        r"podSelector:
+  matchLabels: {app: web, empty: ''}
+  matchExpressions: [
+    {key: tier, operator: NotIn, values: [a, b]},
+    {key: example.com/x, operator: Exists},
+    {key: z, operator: DoesNotExist, values: []}]",
+        expect![[r#"
+            void podSelector
+            isolates ingress
+            ! spec.podSelector.matchExpressions[2].key: true is no text: the policy isolates its whole namespace and admits nothing
+        "#]],
+    );
+    check(
+        r"{podSelector: {matchExpressions: [{key: k, operator: Exists}, {key: k, operator: DoesNotExist}]}}",
+        expect![[r#"
+            pods [k,!k]
+            isolates ingress
+        "#]],
+    );
+}
+
+#[test]
+fn void_pod_selector_isolates_the_namespace_and_admits_nothing() {
+    check(
+        r"{podSelector: {matchExpressions: [{key: a, operator: Gt, values: ['1']}]}, ingress: [{}], egress: [{}]}",
+        expect![[r#"
+            void podSelector
+            isolates ingress
+            isolates egress
+            ! spec.podSelector.matchExpressions[0]: "Gt" is no operator: expected In, NotIn, Exists or DoesNotExist: the policy isolates its whole namespace and admits nothing
+        "#]],
+    );
+    check(
+        r"{podSelector: {matchExpressions: [{key: a, operator: '', values: ['1']}]}}",
+        expect![[r#"
+            void podSelector
+            isolates ingress
+            ! spec.podSelector.matchExpressions[0]: "" is no operator: expected In, NotIn, Exists or DoesNotExist: the policy isolates its whole namespace and admits nothing
+        "#]],
+    );
+    check(
+        r"{podSelector: {matchExpressions: [{key: a, operator: NotIn, values: []}]}}",
+        expect![[r#"
+            void podSelector
+            isolates ingress
+            ! spec.podSelector.matchExpressions[0]: operator NotIn needs values: the policy isolates its whole namespace and admits nothing
+        "#]],
+    );
+    check(
+        r"{podSelector: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}}",
+        expect![[r#"
+            void podSelector
+            isolates ingress
+            ! spec.podSelector.matchExpressions[0]: operator Exists takes no values: the policy isolates its whole namespace and admits nothing
+        "#]],
+    );
+    check(
+        r"{podSelector: {matchExpressions: [{operator: Exists}]}}",
+        expect![[r#"
+            void podSelector
+            isolates ingress
+            ! spec.podSelector.matchExpressions[0]: key is missing: the policy isolates its whole namespace and admits nothing
+        "#]],
+    );
+    check(r"{podSelector: {matchExpressions: [null]}}", expect![[r#"
+        void podSelector
+        isolates ingress
+        ! spec.podSelector.matchExpressions[0]: null is no object: the policy isolates its whole namespace and admits nothing
+    "#]]);
+    check(r"{podSelector: {matchLabels: {/x: b}}}", expect![[r#"
+        void podSelector
+        isolates ingress
+        ! spec.podSelector.matchLabels["/x"]: true is no text: the policy isolates its whole namespace and admits nothing
+    "#]]);
+    check(r"{podSelector: {matchLabels: {a/b/c: b}}}", expect![[r#"
+        void podSelector
+        isolates ingress
+        ! spec.podSelector.matchLabels["a/b/c"]: true is no text: the policy isolates its whole namespace and admits nothing
+    "#]]);
+    check(r"{podSelector: {matchLabels: {a: 5}}}", expect![[r#"
+        void podSelector
+        isolates ingress
+        ! spec.podSelector.matchLabels.a: 5 is no text: the policy isolates its whole namespace and admits nothing
+    "#]]);
+    check(r#"{podSelector: {matchLabels: {a: "x\n\"\0é"}}}"#, expect![[r#"
+        void podSelector
+        isolates ingress
+        ! spec.podSelector.matchLabels.a: "x\n\"\0é" is no label value: the policy isolates its whole namespace and admits nothing
+    "#]]);
+    check(
+        r"{podSelector: {matchLabels: {a: vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv}}}",
+        expect![[r#"
+            void podSelector
+            isolates ingress
+            ! spec.podSelector.matchLabels.a: "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv" is no label value: the policy isolates its whole namespace and admits nothing
+        "#]],
+    );
+    check(
+        r"{podSelector: {matchLabels: {a: vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv}}}",
+        expect![[r#"
+            pods [a in (vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv)]
+            isolates ingress
+        "#]],
+    );
+    check(r"{podSelector: {matchLabel: {a: b}}}", expect![[r#"
+        void podSelector
+        isolates ingress
+        ! spec.podSelector.matchLabel: unknown field: the policy isolates its whole namespace and admits nothing
+    "#]]);
+    check(r"{podSelector: app=web}", expect![[r#"
+        void podSelector
+        isolates ingress
+        ! spec.podSelector: "app=web" is no object: the policy isolates its whole namespace and admits nothing
+    "#]]);
+}
+
+#[test]
+fn void_selector_of_a_peer_voids_the_peer_alone() {
+    check(
+        r"
+ingress:
+- from:
+  - podSelector: {matchExpressions: [{key: a, operator: in, values: [b]}]}
+    namespaceSelector: {}
+  - podSelector: {matchLabels: {app: web}}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              pods [app in (web)] on everything
+            ! spec.ingress[0].from[0].podSelector.matchExpressions[0]: "in" is no operator: expected In, NotIn, Exists or DoesNotExist: the peer matches nothing
+        "#]],
+    );
+}
+
+#[test]
+fn peers() {
+    check(
+        r"
+ingress:
+- from:
+  - podSelector: {}
+  - namespaceSelector: {}
+  - podSelector: {matchLabels: {app: web}}
+    namespaceSelector: {matchLabels: {cluster.clusterset.k8s.io/cluster-name: pci}}
+  - ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}
+- from: []
+- {}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              anybody on everything
+              namespaces [] or pods [] or pods [app in (web)] in namespaces [cluster.clusterset.k8s.io/cluster-name in (pci)] or 10.0.0.0/8 without 10.1.0.0/16 on everything
+        "#]],
+    );
+}
+
+#[test]
+fn void_peers_do_not_become_anybody() {
+    check(r"{ingress: [{from: [null]}]}", expect![[r#"
+        pods []
+        isolates ingress
+          nobody on everything
+        ! spec.ingress[0].from[0]: null is no object: the peer matches nothing
+    "#]]);
+    check(r"{ingress: [{from: [{}]}]}", expect![[r#"
+        pods []
+        isolates ingress
+          nobody on everything
+        ! spec.ingress[0].from[0]: it names no podSelector, namespaceSelector or ipBlock: the peer matches nothing
+    "#]]);
+    check(r"{ingress: [{from: [{podSelector: null}]}]}", expect![[r#"
+        pods []
+        isolates ingress
+          nobody on everything
+        ! spec.ingress[0].from[0]: it names no podSelector, namespaceSelector or ipBlock: the peer matches nothing
+    "#]]);
+    check(r"{ingress: [{from: anybody}]}", expect![[r#"
+        pods []
+        isolates ingress
+          nobody on everything
+        ! spec.ingress[0].from: "anybody" is no list: nothing of it is in force
+    "#]]);
+    check(r"{ingress: [{from: {}}]}", expect![[r#"
+        pods []
+        isolates ingress
+          nobody on everything
+        ! spec.ingress[0].from: an object is no list: nothing of it is in force
+    "#]]);
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}, podSelector: {}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              nobody on everything
+            ! spec.ingress[0].from[0]: ipBlock beside a selector: the peer matches nothing
+        "#]],
+    );
+}
+
+#[test]
+fn void_rules_admit_nothing() {
+    check(r"{ingress: [null, 1, []]}", expect![[r#"
+        pods []
+        isolates ingress
+        ! spec.ingress[0]: null is no object: the rule admits nothing
+        ! spec.ingress[1]: 1 is no object: the rule admits nothing
+        ! spec.ingress[2]: a list is no object: the rule admits nothing
+    "#]]);
+    check(r"{ingress: {}}", expect![[r#"
+        pods []
+        isolates ingress
+        ! spec.ingress: an object is no list: nothing of it is in force
+    "#]]);
+    check(r"{ingress: [{to: []}]}", expect![[r#"
+        pods []
+        isolates ingress
+        ! spec.ingress[0].to: unknown field: the rule admits nothing
+    "#]]);
+    check(r"{egress: [{from: []}]}", expect![[r#"
+        pods []
+        isolates ingress
+        isolates egress
+        ! spec.egress[0].from: unknown field: the rule admits nothing
+    "#]]);
+}
+
+#[test]
+fn unknown_fields_void_what_has_them() {
+    check(r"{ingress: [{from: [], unless: []}]}", expect![[r#"
+        pods []
+        isolates ingress
+        ! spec.ingress[0].unless: unknown field: the rule admits nothing
+    "#]]);
+    check(
+        r"{ingress: [{from: [{podSelector: {}, serviceSelector: {}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              nobody on everything
+            ! spec.ingress[0].from[0].serviceSelector: unknown field: the peer matches nothing
+        "#]],
+    );
+    check(
+        r"{ingress: [{ports: [{port: 80, hours: 9-17}, {port: 81}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              anybody on TCP/81
+            ! spec.ingress[0].ports[0].hours: unknown field: the port matches nothing
+        "#]],
+    );
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, only: 10.0.0.0/9}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              nobody on everything
+            ! spec.ingress[0].from[0].ipBlock.only: unknown field: the peer matches nothing
+        "#]],
+    );
+    check(r#"{ingress: [{}], "x.y\n": 1, stages: []}"#, expect![[r#"
+        pods []
+        isolates ingress
+          anybody on everything
+        ! spec.stages: unknown field: it has no effect; the rest of the policy is in force
+        ! spec["x.y\n"]: unknown field: it has no effect; the rest of the policy is in force
+    "#]]);
+}
+
+#[test]
+fn rules_and_entries_that_repeat_count_once() {
+    check(
+        r"{ingress: [{ports: [{port: 80}, {port: 80}], from: [{podSelector: {}}, {podSelector: {}}]}, {from: [{podSelector: {}}], ports: [{protocol: TCP, port: 80}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              pods [] on TCP/80
+        "#]],
+    );
+}
+
+#[test]
+fn blocks_are_decimal_and_masked() {
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '10.1.2.3/24'}}, {ipBlock: {cidr: '010.0.0.0/08'}}, {ipBlock: {cidr: '0.0.0.0/0'}}, {ipBlock: {cidr: '::/0'}}, {ipBlock: {cidr: 'fd00::1/64'}}, {ipBlock: {cidr: '64:ff9b::010.0.0.1/96'}}, {ipBlock: {cidr: '255.255.255.255/32'}}, {ipBlock: {cidr: '::1/128'}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              0.0.0.0/0 or 10.0.0.0/8 or 10.1.2.0/24 or 255.255.255.255/32 or ::/0 or ::1/128 or 64:ff9b::/96 or fd00::/64 on everything
+        "#]],
+    );
+}
+
+#[test]
+fn void_blocks() {
+    check(
+        r"{ingress: [{from: [
+  {ipBlock: {cidr: 10.0.0.0}},
+  {ipBlock: {cidr: 10.0.0.0/33}},
+  {ipBlock: {cidr: 10.0.0.0/-1}},
+  {ipBlock: {cidr: 10.0.0.0/+8}},
+  {ipBlock: {cidr: ' 10.0.0.0/8'}},
+  {ipBlock: {cidr: ''}},
+  {ipBlock: {cidr: 10.0.0/8}},
+  {ipBlock: {cidr: 10.0.0.0.0/8}},
+  {ipBlock: {cidr: 256.0.0.0/8}},
+  {ipBlock: {cidr: 0x0a.0.0.0/8}},
+  {ipBlock: {cidr: example.com/8}},
+  {ipBlock: {cidr: 'fe80::1%eth0/64'}},
+  {ipBlock: {cidr: 'fd00::/129'}},
+  {ipBlock: {cidr: 10.0.0.0/8/8}},
+  {ipBlock: {cidr: 10.0.0.0/}},
+  {ipBlock: {cidr: '::ffff:10.0.0.0/104'}},
+  {ipBlock: {cidr: '::ffff:a00:0/104'}},
+  {ipBlock: {cidr: 10}},
+  {ipBlock: {cidr: null}},
+  {ipBlock: {}},
+  {ipBlock: 10.0.0.0/8}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              nobody on everything
+            ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[1].ipBlock.cidr: "10.0.0.0/33" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[2].ipBlock.cidr: "10.0.0.0/-1" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[3].ipBlock.cidr: "10.0.0.0/+8" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[4].ipBlock.cidr: " 10.0.0.0/8" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[5].ipBlock.cidr: "" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[6].ipBlock.cidr: "10.0.0/8" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[7].ipBlock.cidr: "10.0.0.0.0/8" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[8].ipBlock.cidr: "256.0.0.0/8" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[9].ipBlock.cidr: "0x0a.0.0.0/8" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[10].ipBlock.cidr: "example.com/8" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[11].ipBlock.cidr: "fe80::1%eth0/64" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[12].ipBlock.cidr: "fd00::/129" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[13].ipBlock.cidr: "10.0.0.0/8/8" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[14].ipBlock.cidr: "10.0.0.0/" is no CIDR: the peer matches nothing
+            ! spec.ingress[0].from[15].ipBlock.cidr: "::ffff:10.0.0.0/104" is an IPv4-mapped address, which may mean IPv4 or IPv6: the peer matches nothing
+            ! spec.ingress[0].from[16].ipBlock.cidr: "::ffff:a00:0/104" is an IPv4-mapped address, which may mean IPv4 or IPv6: the peer matches nothing
+            ! spec.ingress[0].from[17].ipBlock.cidr: 10 is no text: the peer matches nothing
+            ! spec.ingress[0].from[18].ipBlock: cidr is missing: the peer matches nothing
+            ! spec.ingress[0].from[19].ipBlock: cidr is missing: the peer matches nothing
+            ! spec.ingress[0].from[20].ipBlock: "10.0.0.0/8" is no object: the peer matches nothing
+        "#]],
+    );
+}
+
+#[test]
+fn excepts_are_plain_arithmetic() {
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '10.0.0.0/8', except: []}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              10.0.0.0/8 on everything
+        "#]],
+    );
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '10.0.0.0/8', except: null}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              10.0.0.0/8 on everything
+        "#]],
+    );
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '10.0.0.0/8', except: [11.0.0.0/8, 'fd00::/8']}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              10.0.0.0/8 on everything
+        "#]],
+    );
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '10.0.0.0/8', except: [10.0.0.0/8]}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              nobody on everything
+        "#]],
+    );
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '10.0.0.0/8', except: [0.0.0.0/0]}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              nobody on everything
+        "#]],
+    );
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '10.0.0.0/8', except: [10.1.0.0/16, 10.1.2.0/24, 10.1.0.0/16, 10.3.0.0/16, 10.2.0.0/16]}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              10.0.0.0/8 without 10.1.0.0/16, 10.2.0.0/15 on everything
+        "#]],
+    );
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '0.0.0.0/0', except: [0.0.0.0/1, 128.0.0.0/1]}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              nobody on everything
+        "#]],
+    );
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '0.0.0.0/0', except: [0.0.0.0/1]}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              0.0.0.0/0 without 0.0.0.0/1 on everything
+        "#]],
+    );
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '::/0', except: ['::/1', '8000::/1', 'fd00::/8']}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              nobody on everything
+        "#]],
+    );
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '10.0.0.0/8', except: [10.0.0.0/33]}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              nobody on everything
+            ! spec.ingress[0].from[0].ipBlock.except[0]: "10.0.0.0/33" is no CIDR: the whole block matches nothing, so that nothing is admitted by mistake
+        "#]],
+    );
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '10.0.0.0/8', except: ['::ffff:10.0.0.0/104']}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              nobody on everything
+            ! spec.ingress[0].from[0].ipBlock.except[0]: "::ffff:10.0.0.0/104" is an IPv4-mapped address, which may mean IPv4 or IPv6: the whole block matches nothing, so that nothing is admitted by mistake
+        "#]],
+    );
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '10.0.0.0/8', except: [null]}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              nobody on everything
+            ! spec.ingress[0].from[0].ipBlock.except[0]: null is no text: the whole block matches nothing, so that nothing is admitted by mistake
+        "#]],
+    );
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '10.0.0.0/8', except: 10.1.0.0/16}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              nobody on everything
+            ! spec.ingress[0].from[0].ipBlock.except: "10.1.0.0/16" is no list: the whole block matches nothing, so that nothing is admitted by mistake
+        "#]],
+    );
+    check(
+        r"{ingress: [{from: [{ipBlock: {cidr: '10.0.0.0/8', except: [10.1.2.3/16]}}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              10.0.0.0/8 without 10.1.0.0/16 on everything
+        "#]],
+    );
+}
+
+#[test]
+fn ports() {
+    check(
+        r"
+ingress:
+- ports:
+  - {}
+- ports:
+  - {protocol: UDP}
+  - {protocol: UDP, port: 53}
+  - {protocol: UDP, port: dns}
+- ports:
+  - {port: 80}
+  - {port: 81, endPort: 90}
+  - {port: 85, endPort: 95}
+  - {port: 443, endPort: 443}
+  - {port: http}
+  - {protocol: SCTP, port: 1, endPort: 65535}
+  - {protocol: '', port: 25}
+- ports: []",
+        expect![[r#"
+            pods []
+            isolates ingress
+              anybody on everything
+              anybody on TCP
+              anybody on TCP/25 TCP/80-95 TCP/443 TCP/http SCTP/1-65535
+              anybody on UDP
+        "#]],
+    );
+}
+
+#[test]
+fn void_ports() {
+    check(
+        r"{ingress: [{ports: [
+  {port: 0},
+  {port: 65536},
+  {port: -1},
+  {port: 2147483648},
+  {port: 80.5},
+  {port: 80.0},
+  {port: '80'},
+  {port: ''},
+  {port: true},
+  {port: []},
+  {port: HTTP},
+  {port: a-name-too-long-},
+  {port: -a},
+  {port: a--b},
+  {port: a-},
+  {port: 80, endPort: 79},
+  {endPort: 80},
+  {port: http, endPort: 80},
+  {port: 80, endPort: 65536},
+  {port: 80, endPort: http},
+  {port: 80, protocol: tcp},
+  {port: 80, protocol: ICMP},
+  {port: 80, protocol: 6},
+  null,
+  80]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              anybody on no port
+            ! spec.ingress[0].ports[0].port: 0 is no port: expected a number from 1 to 65535: the port matches nothing
+            ! spec.ingress[0].ports[1].port: 65536 is no port: expected a number from 1 to 65535: the port matches nothing
+            ! spec.ingress[0].ports[2].port: -1 is no port: expected a number from 1 to 65535: the port matches nothing
+            ! spec.ingress[0].ports[3].port: 2147483648 is no port: expected a number from 1 to 65535: the port matches nothing
+            ! spec.ingress[0].ports[4].port: 80.5 is no port: expected a number from 1 to 65535: the port matches nothing
+            ! spec.ingress[0].ports[5].port: 80.0 is no port: expected a number from 1 to 65535: the port matches nothing
+            ! spec.ingress[0].ports[6].port: "80" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter: the port matches nothing
+            ! spec.ingress[0].ports[7].port: "" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter: the port matches nothing
+            ! spec.ingress[0].ports[8].port: true is no port: expected a number from 1 to 65535: the port matches nothing
+            ! spec.ingress[0].ports[9].port: a list is no port: expected a number from 1 to 65535: the port matches nothing
+            ! spec.ingress[0].ports[10].port: "HTTP" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter: the port matches nothing
+            ! spec.ingress[0].ports[11].port: "a-name-too-long-" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter: the port matches nothing
+            ! spec.ingress[0].ports[12].port: "-a" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter: the port matches nothing
+            ! spec.ingress[0].ports[13].port: "a--b" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter: the port matches nothing
+            ! spec.ingress[0].ports[14].port: "a-" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter: the port matches nothing
+            ! spec.ingress[0].ports[15].endPort: endPort 79 is below port 80: the port matches nothing
+            ! spec.ingress[0].ports[16].endPort: endPort needs a port to begin at: the port matches nothing
+            ! spec.ingress[0].ports[17].endPort: endPort needs a number as port, not a name: the port matches nothing
+            ! spec.ingress[0].ports[18].endPort: 65536 is no port: expected a number from 1 to 65535: the port matches nothing
+            ! spec.ingress[0].ports[19].endPort: "http" is no port: expected a number from 1 to 65535: the port matches nothing
+            ! spec.ingress[0].ports[20].protocol: "tcp" is no protocol: expected TCP, UDP or SCTP: the port matches nothing
+            ! spec.ingress[0].ports[21].protocol: "ICMP" is no protocol: expected TCP, UDP or SCTP: the port matches nothing
+            ! spec.ingress[0].ports[22].protocol: 6 is no protocol: expected TCP, UDP or SCTP: the port matches nothing
+            ! spec.ingress[0].ports[23]: null is no object: the port matches nothing
+            ! spec.ingress[0].ports[24]: 80 is no object: the port matches nothing
+        "#]],
+    );
+    check(r"{ingress: [{ports: [{port: 0}, {port: 1}]}]}", expect![[r#"
+        pods []
+        isolates ingress
+          anybody on TCP/1
+        ! spec.ingress[0].ports[0].port: 0 is no port: expected a number from 1 to 65535: the port matches nothing
+    "#]]);
+    check(r"{ingress: [{ports: 80}]}", expect![[r#"
+        pods []
+        isolates ingress
+          anybody on no port
+        ! spec.ingress[0].ports: 80 is no list: nothing of it is in force
+    "#]]);
+}
