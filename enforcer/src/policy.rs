@@ -6,6 +6,7 @@
 
 mod blocks;
 mod fields;
+mod object;
 mod peers;
 mod ports;
 mod selectors;
@@ -262,7 +263,10 @@ fn rules(value: Option<&Value>, field: &Field<'_>, side: &Side, report: &mut Rep
         let problem = field.problem(format!(
             "the rules combine peers and ports in more than {MAX_KERNEL_RULES} ways"
         ));
-        report.refuse(problem, &format!("{} of them admit nothing", distinct - rules.len()));
+        report.refuse(
+            problem,
+            &format!("{} of the rules admit nothing", distinct - rules.len()),
+        );
     }
     rules
 }
