@@ -12,12 +12,15 @@ use tokio::sync::{mpsc, oneshot};
 /// seconds of work: whoever comes then is told to come back.
 pub const QUEUED_REQUESTS: usize = 256;
 
+/// A question to the inventory, with its way to answer.
+pub(crate) type Read = Box<dyn FnOnce(&Inventory, Revision) + Send>;
+
 /// What the owner is asked for.
 pub(crate) enum Request {
     /// To run this on the inventory once all that it holds is sealed in a revision.
-    Read(Box<dyn FnOnce(&Inventory, Revision) + Send>),
-    /// For a snapshot that a new subscriber can begin with.
-    Snapshot(oneshot::Sender<Snapshot>),
+    Read(Read),
+    /// For a snapshot that a new subscriber can begin with; `None`: no cluster is known yet.
+    Snapshot(oneshot::Sender<Option<Snapshot>>),
 }
 
 /// Why there is no answer.
@@ -60,11 +63,11 @@ impl Handle {
         answer.await.map_err(|_closed| Unanswered::Stopped)
     }
 
-    /// A snapshot of the newest revision.
+    /// A snapshot of the newest revision; `None`: no cluster is known yet, and an empty world is no answer.
     ///
     /// # Errors
     /// If the owner has too much to do, or is gone.
-    pub(crate) async fn snapshot(&self) -> Result<Snapshot, Unanswered> {
+    pub(crate) async fn snapshot(&self) -> Result<Option<Snapshot>, Unanswered> {
         let (reply, answer) = oneshot::channel();
         self.ask(Request::Snapshot(reply))?;
         answer.await.map_err(|_closed| Unanswered::Stopped)

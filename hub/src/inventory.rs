@@ -13,7 +13,7 @@
 
 use proto::model::{ClusterName, ClusterState, Identity, Labels, NamespaceName};
 use proto::observe::{Namespace, Pod};
-use proto::pods::Pods;
+use proto::pods::identity;
 use proto::watch::Event;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 mod member;
+
 pub use member::{Member, Namespaces};
 
 /// What one connection to a cluster is told by: events of an earlier connection that are still under way count no more.
@@ -75,6 +76,15 @@ impl Inventory {
             })
             .collect();
         owners.into_iter().collect()
+    }
+
+    /// When each cluster was last heard; one that never was, since it is known.
+    pub fn last_heard(&self) -> BTreeMap<ClusterName, Instant> {
+        let heard = |member: &Member| member.last_heard().unwrap_or(member.known_since());
+        self.members
+            .iter()
+            .map(|(cluster, member)| (cluster.clone(), heard(member)))
+            .collect()
     }
 
     /// A kubeconfig for this cluster has come, or has changed: `connection` will say what is behind it. What was
@@ -233,18 +243,6 @@ impl Inventory {
 struct Touched {
     namespaces: BTreeSet<Arc<str>>,
     addresses: BTreeSet<IpAddr>,
-}
-
-/// What a policy sees of a pod of this cluster.
-pub fn identity(cluster: &ClusterName, pod: &Pod) -> Identity {
-    Identity {
-        namespace: NamespaceName {
-            cluster: cluster.clone(),
-            name: Arc::clone(&pod.namespace),
-        },
-        labels: Arc::clone(&pod.labels),
-        ports: Arc::clone(&pod.ports),
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,12 @@
 
 pub mod certs;
 pub mod config;
+pub mod frame;
 pub mod handle;
 pub mod inventory;
 pub mod log;
+pub mod machine;
+pub mod numbers;
 pub mod registry;
+pub mod ring;
 pub mod selector_syntax;
