@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out, descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .bytes(".bailey.v1.Owners.ipv6")
+        .btree_map(".bailey.v1")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -355,7 +355,7 @@ fn log_filter(level: &str) -> Result<(), ConfigError> {
 }
 
 fn socket_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_: std::net::AddrParseError| {
+    text.parse().map_err(|_error: std::net::AddrParseError| {
         "expected ADDRESS:PORT, for example 0.0.0.0:7443 or [::1]:7443".to_owned()
     })
 }

@@ -8,6 +8,7 @@ pub mod inventory;
 pub mod log;
 pub mod machine;
 pub mod numbers;
+pub mod query;
 pub mod registry;
 pub mod ring;
 pub mod selector_syntax;

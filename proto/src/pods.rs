@@ -11,6 +11,7 @@ use crate::watch::Event;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Why a claim on an address does not count.
@@ -63,6 +64,27 @@ impl Pods {
     /// All pods, sorted by namespace and name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Pod>> {
         self.by_name.values().flat_map(BTreeMap::values)
+    }
+
+    /// The pods behind this namespace and name in the order of [`Pods::iter`], whether or not a pod has that name.
+    pub fn after<'a>(&'a self, namespace: &str, name: &str) -> impl Iterator<Item = &'a Arc<Pod>> {
+        let same = self.by_name.get(namespace);
+        let same = same.map(|pods| pods.range::<str, _>((Bound::Excluded(name), Bound::Unbounded)));
+        let later = self
+            .by_name
+            .range::<str, _>((Bound::Excluded(namespace), Bound::Unbounded));
+        let later = later.flat_map(|(_, pods)| pods.values());
+        same.into_iter().flatten().map(|(_, pod)| pod).chain(later)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.by_name.values().map(BTreeMap::len).sum()
+    }
+
+    /// How many there are in this namespace.
+    pub fn count_in(&self, namespace: &str) -> usize {
+        self.by_name.get(namespace).map_or(0, BTreeMap::len)
     }
 
     /// The pod of this name.

@@ -1,0 +1,94 @@
+//! `ListNamespaces`, and what a namespace says of the cluster it is in. Pure.
+
+use super::page::{Page, Room};
+use super::{Refusal, View, selectors};
+use proto::model::{CLUSTER_LABEL, ClusterName, Labels};
+use proto::observe::Namespace;
+use proto::wire;
+
+/// What a namespace's cluster label says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Claim {
+    /// The cluster that holds it.
+    Own,
+    /// Nothing (S105).
+    Missing,
+    /// Another cluster (S106).
+    Foreign,
+}
+
+pub(super) fn claim(cluster: &ClusterName, labels: &Labels) -> Claim {
+    match labels.get(CLUSTER_LABEL) {
+        None => Claim::Missing,
+        Some(value) if **value == *cluster.as_str() => Claim::Own,
+        Some(_) => Claim::Foreign,
+    }
+}
+
+pub(super) fn list(
+    view: &View<'_>,
+    request: &wire::ListNamespacesRequest,
+) -> Result<wire::ListNamespacesResponse, Refusal> {
+    let filters = wire::ListNamespacesRequest {
+        page_size: 0,
+        page_token: String::new(),
+        ..request.clone()
+    };
+    let mut page = Page::new(request.page_size, &request.page_token, &filters)?;
+    let clusters = view.covered(&request.cluster)?;
+    let selector = selectors::from_syntax("label_selector", &request.label_selector)?;
+    let mut namespaces = Vec::new();
+    'page: for (id, member) in &clusters {
+        for namespace in member.namespaces().iter() {
+            let key = [id.as_str(), &namespace.name];
+            if key <= [&page.after[0], &page.after[1]] {
+                continue;
+            }
+            let listed = selector.matches(&namespace.labels);
+            if listed {
+                namespaces.push(describe(id, namespace, member.pods().count_in(&namespace.name)));
+            }
+            match page.looked_at(key, listed) {
+                Room::More => {}
+                Room::Full => break 'page,
+            }
+        }
+    }
+    Ok(wire::ListNamespacesResponse {
+        revision: view.revision(),
+        namespaces,
+        next_page_token: page.next_token(),
+        clusters: view.freshness(&clusters),
+    })
+}
+
+fn describe(cluster: &ClusterName, namespace: &Namespace, pods: usize) -> wire::Namespace {
+    let warning = match claim(cluster, &namespace.labels) {
+        Claim::Own => String::new(),
+        Claim::Missing => format!(
+            "no policy that names cluster {cluster} matches its pods: \
+             kubectl label namespace {} {CLUSTER_LABEL}={cluster}",
+            namespace.name
+        ),
+        Claim::Foreign => format!(
+            "its label {CLUSTER_LABEL} names another cluster, enforcers read {cluster} instead: \
+             kubectl label --overwrite namespace {} {CLUSTER_LABEL}={cluster}",
+            namespace.name
+        ),
+    };
+    wire::Namespace {
+        cluster: cluster.to_string(),
+        name: namespace.name.to_string(),
+        labels: labels(&namespace.labels),
+        pods: pods as u64,
+        warning,
+    }
+}
+
+/// Labels as a message has them.
+pub(super) fn labels(labels: &Labels) -> std::collections::BTreeMap<String, String> {
+    labels
+        .iter()
+        .map(|(key, value)| (key.to_string(), value.to_string()))
+        .collect()
+}
