@@ -288,3 +288,6 @@ fn strictly_ascending<T: PartialOrd + std::fmt::Display>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

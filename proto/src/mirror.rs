@@ -7,9 +7,11 @@
 //! A snapshot changes nothing until it is complete, and then only by difference. What was known of a cluster that a
 //! new epoch reports as SYNCING is kept until that cluster is LIVE, and only then what was not named again goes.
 
+mod apply;
 mod feed;
 mod identities;
 mod knowledge;
+mod settle;
 
 use crate::convert::Malformed;
 use crate::model::{ClusterName, ClusterState, Identity, Labels, NamespaceName, Revision};
@@ -32,6 +34,9 @@ impl IdentityId {
         self.0 as usize
     }
 }
+
+/// Numbers of the identities that claim one address; nearly always one.
+type Claims = SmallVec<[IdentityId; 2]>;
 
 /// All that is known of one cluster, as its own API server, or a folder of manifests, has it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -277,7 +282,5 @@ pub fn counting<'a, C>(
         .filter(move |claim| !at_home || cluster_of(claim) == cluster)
 }
 
-type Claims = SmallVec<[IdentityId; 2]>;
-
-mod apply;
-mod settle;
+#[cfg(test)]
+mod tests;

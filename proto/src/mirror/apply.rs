@@ -89,10 +89,8 @@ impl Mirror {
                         kept.claim(&mut self.identities, address, &claims);
                     }
                 }
-                let unnamed = |namespace: &NamespaceName| {
-                    namespace.cluster == *cluster && !self.feed.said.namespaces.contains_key(namespace)
-                };
-                for (namespace, labels) in source.namespaces.iter().filter(|(namespace, _)| unnamed(namespace)) {
+                let of_cluster = |namespace: &NamespaceName| namespace.cluster == *cluster;
+                for (namespace, labels) in source.namespaces.iter().filter(|(name, _)| of_cluster(name)) {
                     let entry = kept.namespaces.entry(namespace.clone());
                     entry.or_insert_with(|| Arc::clone(labels));
                 }
