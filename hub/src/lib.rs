@@ -2,13 +2,16 @@
 
 pub mod certs;
 pub mod config;
+pub mod eventloop;
 pub mod frame;
 pub mod handle;
 pub mod inventory;
 pub mod log;
 pub mod machine;
+pub mod metrics;
 pub mod numbers;
 pub mod query;
 pub mod registry;
 pub mod ring;
 pub mod selector_syntax;
+pub mod shutdown;

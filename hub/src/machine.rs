@@ -79,8 +79,8 @@ pub enum Output {
         cluster: ClusterName,
         /// Its state.
         state: ClusterState,
-        /// Why it is not LIVE, or what is wrong with its kubeconfig.
-        reason: Option<String>,
+        /// What somebody should look at; `None`: nothing.
+        trouble: Option<String>,
     },
 }
 
@@ -229,20 +229,24 @@ impl Machine {
 
     fn news(&mut self, cluster: ClusterName) -> Option<Output> {
         let status = match self.inventory.cluster(&cluster) {
-            Some(member) => (member.state(), member.reason()),
+            Some(member) => (member.state(), member.trouble()),
             None => (ClusterState::Left, None),
         };
         if self.said.get(&cluster).unwrap_or(&(ClusterState::Left, None)) == &status {
             return None;
         }
-        let (state, reason) = status.clone();
+        let (state, trouble) = status.clone();
         match state {
             ClusterState::Left => self.said.remove(&cluster),
             ClusterState::Syncing | ClusterState::Live | ClusterState::Stale => {
                 self.said.insert(cluster.clone(), status)
             }
         };
-        Some(Output::Status { cluster, state, reason })
+        Some(Output::Status {
+            cluster,
+            state,
+            trouble,
+        })
     }
 }
 

@@ -195,6 +195,11 @@ impl SharedRing {
         self.end.subscribe()
     }
 
+    /// How many wait for frames.
+    pub fn subscribers(&self) -> usize {
+        self.end.receiver_count()
+    }
+
     /// Runs `read` on the ring; it must not take longer than to clone a few handles.
     pub fn read<T>(&self, read: impl FnOnce(&Ring) -> T) -> T {
         read(&self.ring.read().unwrap_or_else(PoisonError::into_inner))

@@ -156,6 +156,12 @@ impl Member {
 
     /// Why it is not LIVE, or what is wrong with its kubeconfig while an earlier one still serves; `None`: all is well.
     pub fn reason(&self) -> Option<String> {
+        let listing = || "its first list of pods and namespaces is not complete".to_owned();
+        self.trouble().or_else(|| (!self.is_published()).then(listing))
+    }
+
+    /// What somebody should look at; `None`: nothing.
+    pub fn trouble(&self) -> Option<String> {
         if let Some(refused) = &self.refused {
             return Some(refused.clone());
         }
@@ -170,8 +176,7 @@ impl Member {
             (Some(pods), Some(namespaces)) => Some(format!("pods: {pods}; namespaces: {namespaces}")),
             (Some(pods), None) => Some(format!("pods: {pods}")),
             (None, Some(namespaces)) => Some(format!("namespaces: {namespaces}")),
-            (None, None) if self.is_published() => None,
-            (None, None) => Some("its first list of pods and namespaces is not complete".to_owned()),
+            (None, None) => None,
         }
     }
 
