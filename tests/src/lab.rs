@@ -1,0 +1,15 @@
+//! The lab: clusters, nodes and pods in network namespaces of one machine, with real packets.
+//!
+//! [`world`] reads manifests, [`fabric`] builds the network that they describe, [`probe`] sends packets through it. All
+//! of it is gone when the process is, however it ends; nothing outside the lab's own network namespaces changes.
+
+pub mod address;
+pub mod ends;
+pub mod fabric;
+pub mod layout;
+pub mod links;
+pub mod netns;
+pub mod probe;
+pub mod sockets;
+pub mod station;
+pub mod world;

@@ -1,0 +1,159 @@
+//! The lab's network and its probes: what is sent arrives, by the way the layout promises, and a drop is a refusal.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking; clippy sees tests here only inside #[test]"
+)]
+
+use enforcer::ruleset::Family;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use tests::lab::address::AddressPlan;
+use tests::lab::ends::{End, Probe, Verdict};
+use tests::lab::fabric::{Blueprint, Fabric};
+use tests::lab::layout::Layout;
+use tests::lab::netns::{Netns, set_sysctl};
+use tests::lab::probe::Range;
+use tests::lab::world::World;
+
+/// Two clusters with two nodes each, three dual-stack pods on every node, a single-stack pod and a host-network pod.
+fn world() -> World {
+    let mut world = World::default();
+    for (c, cluster) in [(1, "a"), (2, "b")] {
+        let mut objects = Vec::new();
+        for node in 1..=2 {
+            for pod in 1..=3 {
+                let name = format!("n{node}-{pod}");
+                let ips = [format!("10.{c}.{node}.{pod}"), format!("fd00:10:{c}:{node}::{pod}")];
+                objects.push(pod_object(&name, &format!("node-{node}"), &ips));
+            }
+        }
+        objects.push(pod_object("only-v6", "node-1", &[format!("fd00:10:{c}:1::9")]));
+        let mut host = pod_object("on-host", "node-2", &[format!("192.0.2.{c}"), format!("fd00:40::{c}")]);
+        host["spec"]["hostNetwork"] = true.into();
+        objects.push(host);
+        world.clusters.insert(cluster.parse().unwrap(), objects);
+    }
+    world
+}
+
+fn pod_object(name: &str, node: &str, ips: &[String]) -> serde_json::Value {
+    let ips: Vec<_> = ips.iter().map(|ip| json!({"ip": ip})).collect();
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "x"},
+        "spec": {"nodeName": node}, "status": {"phase": "Running", "podIPs": ips},
+    })
+}
+
+fn outside() -> BTreeSet<IpAddr> {
+    ["198.51.100.7", "2001:db8::7"]
+        .map(|address| address.parse().unwrap())
+        .into()
+}
+
+fn probes() -> Vec<Probe> {
+    ["TCP/80/4", "TCP/80/6", "UDP/53/4", "UDP/53/6", "ICMP/0/4", "ICMP/0/6"]
+        .map(|probe| probe.parse().unwrap())
+        .into()
+}
+
+/// Runs a test in a fabric of its own, on this thread.
+fn in_fabric(layout: Layout, test: impl AsyncFnOnce(&World, &Fabric)) {
+    let host = Netns::leave().expect("these tests make network namespaces: run them as root");
+    let world = world();
+    let blueprint = Blueprint {
+        world: &world,
+        outside: &outside(),
+        api_servers: 2,
+        layout,
+    };
+    let fabric = Fabric::build(blueprint).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(test(&world, &fabric));
+    host.enter().unwrap();
+}
+
+fn ends(world: &World) -> Vec<End> {
+    let mut ends = End::all(world);
+    ends.extend(outside().into_iter().map(End::Outside));
+    ends
+}
+
+fn has(fabric: &Fabric, end: &End, family: Family) -> bool {
+    fabric
+        .locate(end)
+        .is_some_and(|(_, addresses)| addresses.iter().any(|address| Family::of(*address) == family))
+}
+
+#[test]
+fn without_policies_every_probe_between_ends_of_a_family_is_answered() {
+    for layout in Layout::ALL {
+        in_fabric(layout, async |world, fabric| {
+            let range = Range::open(fabric, ends(world), probes()).await.unwrap();
+            let baseline = range.baseline().await.unwrap();
+            for table in baseline.tables() {
+                let family = table.probe.family.unwrap();
+                for (from, row) in range.ends().iter().zip(&table.rows) {
+                    for (to, verdict) in range.ends().iter().zip(row) {
+                        let exists = has(fabric, from, family) && has(fabric, to, family);
+                        let expected = if exists { Verdict::Allowed } else { Verdict::Absent };
+                        assert_eq!(*verdict, expected, "{layout:?}: {} from {from} to {to}", table.probe);
+                    }
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn only_the_bridge_carries_packets_within_a_node_that_does_not_forward() {
+    let [a, same_node, other_node] = ["a/x/n1-1", "a/x/n1-2", "b/x/n1-1"].map(|end| end.parse::<End>().unwrap());
+    for (layout, within) in [(Layout::Bridge, Verdict::Allowed), (Layout::Routed, Verdict::Refused)] {
+        in_fabric(layout, async |_, fabric| {
+            let ends = vec![a.clone(), same_node.clone(), other_node.clone()];
+            let range = Range::open(fabric, ends, probes()).await.unwrap();
+            range.baseline().await.unwrap();
+            for (_, node) in fabric.nodes() {
+                let stopped = node.netns().run(|| {
+                    set_sysctl("ipv4/ip_forward", "0")?;
+                    set_sysctl("ipv6/conf/all/forwarding", "0")
+                });
+                stopped.unwrap().unwrap();
+            }
+            for table in range.judge().await.unwrap() {
+                let from_a = [Verdict::Allowed, within, Verdict::Refused];
+                assert_eq!(table.rows[0], from_a, "{layout:?}: {}", table.probe);
+            }
+        });
+    }
+}
+
+#[test]
+fn an_address_of_the_fabric_is_refused_to_pods() {
+    let mut world = World::default();
+    let pod = pod_object("web", "node-1", &["10.30.1.1".to_owned()]);
+    world.clusters.insert("a".parse().unwrap(), vec![pod]);
+    let plan = AddressPlan::new(&world, &BTreeSet::new(), Vec::new());
+    assert_eq!(
+        plan.unwrap_err().to_string(),
+        "a/x/web has 10.30.1.1, but the lab's own fabric uses 10.30.0.0/16: give it another address"
+    );
+}
+
+#[test]
+fn of_two_pods_with_one_address_the_first_has_it_and_it_is_said() {
+    let mut world = World::default();
+    let pods = ["one", "two"].map(|name| pod_object(name, "node-1", &["10.1.1.1".to_owned()]));
+    world.clusters.insert("a".parse().unwrap(), pods.into());
+    let plan = AddressPlan::new(&world, &BTreeSet::new(), Vec::new()).unwrap();
+    assert_eq!(
+        plan.notes,
+        ["a/x/two and a/x/one both claim 10.1.1.1: here it is a/x/one's"]
+    );
+    let addresses: Vec<_> = plan.pods.into_values().map(|pod| pod.addresses).collect();
+    assert_eq!(addresses, [vec!["10.1.1.1".parse::<IpAddr>().unwrap()], vec![]]);
+}
