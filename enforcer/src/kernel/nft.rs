@@ -1,0 +1,492 @@
+//! nf_tables' messages: values ⇄ bytes (`linux/netfilter/nf_tables.h`).
+//!
+//! Pure. One function per message; each names the command it is equivalent to. What a rule does is written by
+//! `expression`.
+
+mod expression;
+
+use super::ipset::family_number;
+use super::message::{Attributes, Body, Header, Malformed, Messages, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP};
+use crate::ruleset::{ChainName, Direction, Family, Match, Rule, SetName, TABLE};
+use expression::{IndexOf, VERDICT_GOTO, verdict};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// A subsystem's number, and with it the first byte of its messages' kinds.
+const SUBSYSTEM: u16 = 10;
+
+const BATCH_BEGIN: u16 = 0x10;
+const BATCH_END: u16 = 0x11;
+
+const MSG_NEWTABLE: u16 = 0;
+const MSG_GETTABLE: u16 = 1;
+const MSG_DELTABLE: u16 = 2;
+const MSG_NEWCHAIN: u16 = 3;
+const MSG_GETCHAIN: u16 = 4;
+const MSG_DELCHAIN: u16 = 5;
+const MSG_NEWRULE: u16 = 6;
+const MSG_GETRULE: u16 = 7;
+const MSG_DELRULE: u16 = 8;
+const MSG_NEWSET: u16 = 9;
+const MSG_GETSET: u16 = 10;
+const MSG_NEWSETELEM: u16 = 12;
+const MSG_GETSETELEM: u16 = 13;
+const MSG_DELSETELEM: u16 = 14;
+
+const TABLE_NAME: u16 = 1;
+
+const CHAIN_TABLE: u16 = 1;
+const CHAIN_NAME: u16 = 3;
+const CHAIN_HOOK: u16 = 4;
+const CHAIN_POLICY: u16 = 5;
+const CHAIN_TYPE: u16 = 7;
+const HOOK_HOOKNUM: u16 = 1;
+const HOOK_PRIORITY: u16 = 2;
+
+const RULE_TABLE: u16 = 1;
+const RULE_CHAIN: u16 = 2;
+const RULE_EXPRESSIONS: u16 = 4;
+const RULE_USERDATA: u16 = 7;
+
+const SET_TABLE: u16 = 1;
+const SET_NAME: u16 = 2;
+const SET_FLAGS: u16 = 3;
+const SET_KEY_TYPE: u16 = 4;
+const SET_KEY_LEN: u16 = 5;
+const SET_DATA_TYPE: u16 = 6;
+const SET_DATA_LEN: u16 = 7;
+const SET_ID: u16 = 10;
+
+const ELEM_LIST_TABLE: u16 = 1;
+const ELEM_LIST_SET: u16 = 2;
+const ELEM_LIST_ELEMENTS: u16 = 3;
+const ELEM_LIST_SET_ID: u16 = 4;
+const LIST_ELEM: u16 = 1;
+const ELEM_KEY: u16 = 1;
+const ELEM_DATA: u16 = 2;
+
+const DATA_VALUE: u16 = 1;
+const DATA_VERDICT: u16 = 2;
+const VERDICT_CODE: u16 = 1;
+const VERDICT_CHAIN: u16 = 2;
+
+const NF_INET_FORWARD: u32 = 2;
+const NF_ACCEPT: u32 = 1;
+const CHAIN_TYPE_FILTER: &str = "filter";
+
+const SET_ANONYMOUS: u32 = 1;
+const SET_CONSTANT: u32 = 2;
+const SET_MAP: u32 = 8;
+const DATA_TYPE_VERDICT: u32 = 0xffff_ff00;
+const DATA_LEN_VERDICT: u32 = 16;
+
+/// The kernel replaces `%d` by the first free number.
+const ANONYMOUS_NAME: &str = "__set%d";
+
+/// nft's own numbers of data types, for `nft list` to print keys by.
+const TYPE_IPV4_ADDR: u32 = 7;
+const TYPE_IPV6_ADDR: u32 = 8;
+const TYPE_ICMPV6: u32 = 29;
+
+/// nft's limit for a comment, its NUL included; it shows nothing of a longer one.
+const COMMENT_BYTES: usize = 128;
+/// The kind of a comment among the entries of a rule's userdata (`NFTNL_UDATA_RULE_COMMENT`).
+const USERDATA_COMMENT: u8 = 0;
+
+/// `NFPROTO_BRIDGE`.
+const FAMILY_BRIDGE: u8 = 7;
+
+/// The families in which a table named [`TABLE`] is ours.
+pub(super) const OUR_FAMILIES: [u8; 3] = [family_number(Family::V4), family_number(Family::V6), FAMILY_BRIDGE];
+
+/// A transaction: all of it or nothing.
+///
+/// The tables have no owner flag: an owned table dies with the socket of its owner unless the kernel knows `persist`
+/// (6.9), and protection must outlive the process on every kernel. What somebody else breaks is seen when it is read
+/// back.
+#[derive(Debug)]
+pub(super) struct Batch {
+    messages: Messages,
+    /// Of the last anonymous set; an id names it within the transaction.
+    set_id: u32,
+}
+
+impl Batch {
+    /// An empty transaction.
+    pub fn begin() -> Self {
+        let mut messages = Messages::default();
+        messages.push(batch_header(BATCH_BEGIN), |_| {});
+        Self { messages, set_id: 0 }
+    }
+
+    /// How many messages there are so far.
+    pub const fn count(&self) -> u32 {
+        self.messages.count()
+    }
+
+    /// The transaction, to be committed.
+    pub fn commit(mut self) -> Messages {
+        self.messages.acknowledge_last();
+        self.messages.push(batch_header(BATCH_END), |_| {});
+        self.messages
+    }
+
+    /// The transaction, to be checked and then forgotten, as `nft --check` does.
+    pub fn check(mut self) -> Messages {
+        self.messages.acknowledge_last();
+        self.messages
+    }
+
+    fn push(&mut self, (message, flags): (u16, u16), family: u8, body: impl FnOnce(&mut Body<'_>)) {
+        self.messages.push(
+            Header {
+                kind: SUBSYSTEM << 8 | message,
+                flags,
+                family,
+                resource: 0,
+            },
+            body,
+        );
+    }
+
+    /// `add table FAMILY bailey`.
+    pub fn add_table(&mut self, family: Family) {
+        self.push((MSG_NEWTABLE, NLM_F_CREATE), family_number(family), |table| {
+            table.text(TABLE_NAME, TABLE)
+        });
+    }
+
+    /// `delete table FAMILY bailey`.
+    pub fn delete_table(&mut self, family: u8) {
+        self.push((MSG_DELTABLE, 0), family, |table| table.text(TABLE_NAME, TABLE));
+    }
+
+    /// `add map FAMILY bailey DIRECTION { type ipv4_addr : verdict; }`.
+    pub fn add_map(&mut self, family: Family, direction: Direction) {
+        let (key_type, key_len) = match family {
+            Family::V4 => (TYPE_IPV4_ADDR, 4),
+            Family::V6 => (TYPE_IPV6_ADDR, 16),
+        };
+        self.set_id += 1;
+        let id = self.set_id;
+        self.push((MSG_NEWSET, NLM_F_CREATE), family_number(family), |set| {
+            set.text(SET_TABLE, TABLE);
+            set.text(SET_NAME, &direction.to_string());
+            set.be32(SET_FLAGS, SET_MAP);
+            set.be32(SET_KEY_TYPE, key_type);
+            set.be32(SET_KEY_LEN, key_len);
+            set.be32(SET_DATA_TYPE, DATA_TYPE_VERDICT);
+            set.be32(SET_DATA_LEN, DATA_LEN_VERDICT);
+            set.be32(SET_ID, id);
+        });
+    }
+
+    /// `add chain FAMILY bailey CHAIN`; with `{ type filter hook forward priority …; policy accept; }` if its name is a
+    /// direction's.
+    pub fn add_chain(&mut self, family: Family, chain: &ChainName) {
+        self.push((MSG_NEWCHAIN, NLM_F_CREATE), family_number(family), |attributes| {
+            attributes.text(CHAIN_TABLE, TABLE);
+            attributes.text(CHAIN_NAME, chain.as_str());
+            if let Some(direction) = base_direction(chain) {
+                attributes.nest(CHAIN_HOOK, |hook| {
+                    hook.be32(HOOK_HOOKNUM, NF_INET_FORWARD);
+                    hook.be32(HOOK_PRIORITY, direction.priority().cast_unsigned());
+                });
+                attributes.be32(CHAIN_POLICY, NF_ACCEPT);
+                attributes.text(CHAIN_TYPE, CHAIN_TYPE_FILTER);
+            }
+        });
+    }
+
+    /// `delete chain FAMILY bailey CHAIN`; its rules are to be flushed before.
+    pub fn delete_chain(&mut self, family: Family, chain: &ChainName) {
+        self.push((MSG_DELCHAIN, 0), family_number(family), |attributes| {
+            attributes.text(CHAIN_TABLE, TABLE);
+            attributes.text(CHAIN_NAME, chain.as_str());
+        });
+    }
+
+    /// `flush chain FAMILY bailey CHAIN`.
+    pub fn flush_chain(&mut self, family: Family, chain: &ChainName) {
+        self.push((MSG_DELRULE, 0), family_number(family), |attributes| {
+            attributes.text(RULE_TABLE, TABLE);
+            attributes.text(RULE_CHAIN, chain.as_str());
+        });
+    }
+
+    /// `add rule FAMILY bailey CHAIN RULE`, with the rule's tag and text as its comment, and with the anonymous sets that
+    /// it needs. `index_of` knows the index of each set that the rule refers to.
+    pub fn add_rule(&mut self, family: Family, chain: &ChainName, rule: &Rule, index_of: IndexOf<'_>) {
+        let mut types_id = None;
+        for condition in &rule.matches {
+            if let Match::Icmpv6Type(types) = condition {
+                types_id = Some(self.add_icmpv6_types(family, types));
+            }
+        }
+        self.push(
+            (MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND),
+            family_number(family),
+            |attributes| {
+                attributes.text(RULE_TABLE, TABLE);
+                attributes.text(RULE_CHAIN, chain.as_str());
+                attributes.nest(RULE_EXPRESSIONS, |list| {
+                    expression::rule(
+                        list,
+                        family,
+                        rule,
+                        expression::Sets {
+                            index_of,
+                            icmpv6_types: types_id,
+                        },
+                    );
+                });
+                attributes.bytes(RULE_USERDATA, &comment(rule));
+            },
+        );
+    }
+
+    /// The `{ 133, 134 }` of a rule; gives its id.
+    fn add_icmpv6_types(&mut self, family: Family, types: &BTreeSet<u8>) -> u32 {
+        self.set_id += 1;
+        let id = self.set_id;
+        self.push((MSG_NEWSET, NLM_F_CREATE), family_number(family), |set| {
+            set.text(SET_TABLE, TABLE);
+            set.text(SET_NAME, ANONYMOUS_NAME);
+            set.be32(SET_FLAGS, SET_ANONYMOUS | SET_CONSTANT);
+            set.be32(SET_KEY_TYPE, TYPE_ICMPV6);
+            set.be32(SET_KEY_LEN, 1);
+            set.be32(SET_ID, id);
+        });
+        self.push((MSG_NEWSETELEM, NLM_F_CREATE), family_number(family), |list| {
+            list.text(ELEM_LIST_TABLE, TABLE);
+            list.text(ELEM_LIST_SET, ANONYMOUS_NAME);
+            list.be32(ELEM_LIST_SET_ID, id);
+            list.nest(ELEM_LIST_ELEMENTS, |elements| {
+                for of_type in types {
+                    elements.nest(LIST_ELEM, |element| value(element, ELEM_KEY, &[*of_type]));
+                }
+            });
+        });
+        id
+    }
+
+    /// `add element FAMILY bailey DIRECTION { ADDRESS : goto CHAIN }`.
+    pub fn add_dispatch(&mut self, family: Family, direction: Direction, address: IpAddr, chain: &ChainName) {
+        self.dispatch((MSG_NEWSETELEM, NLM_F_CREATE), family, direction, |element| {
+            value(element, ELEM_KEY, &octets(address));
+            element.nest(ELEM_DATA, |data| verdict(data, VERDICT_GOTO, Some(chain)));
+        });
+    }
+
+    /// `delete element FAMILY bailey DIRECTION { ADDRESS }`.
+    pub fn remove_dispatch(&mut self, family: Family, direction: Direction, address: IpAddr) {
+        self.dispatch((MSG_DELSETELEM, 0), family, direction, |element| {
+            value(element, ELEM_KEY, &octets(address))
+        });
+    }
+
+    fn dispatch(
+        &mut self,
+        message: (u16, u16),
+        family: Family,
+        direction: Direction,
+        body: impl FnOnce(&mut Body<'_>),
+    ) {
+        self.push(message, family_number(family), |list| {
+            list.text(ELEM_LIST_TABLE, TABLE);
+            list.text(ELEM_LIST_SET, &direction.to_string());
+            list.nest(ELEM_LIST_ELEMENTS, |elements| elements.nest(LIST_ELEM, body));
+        });
+    }
+}
+
+const fn batch_header(kind: u16) -> Header {
+    Header {
+        kind,
+        flags: 0,
+        family: 0,
+        resource: SUBSYSTEM,
+    }
+}
+
+/// The direction whose base chain has this name.
+fn base_direction(chain: &ChainName) -> Option<Direction> {
+    Direction::ALL
+        .into_iter()
+        .find(|direction| direction.to_string() == chain.as_str())
+}
+
+fn value(body: &mut Body<'_>, kind: u16, bytes: &[u8]) {
+    body.nest(kind, |data| data.bytes(DATA_VALUE, bytes));
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// A rule's userdata: a comment, as nft writes it, of the rule's tag and as much of its text as there is room for. The
+/// text tells people which set is meant: `nft list` prints no more of it than `xt match "set"`.
+fn comment(rule: &Rule) -> Vec<u8> {
+    let mut text = format!("{} {rule}", rule.tag());
+    while text.len() >= COMMENT_BYTES {
+        text.pop();
+    }
+    let length = u8::try_from(text.len() + 1).expect("shorter than COMMENT_BYTES");
+    [&[USERDATA_COMMENT, length], text.as_bytes(), &[0]].concat()
+}
+
+/// The tag in a rule's userdata; empty if there is none.
+fn tag(userdata: &[u8]) -> &str {
+    let [USERDATA_COMMENT, _, text @ ..] = userdata else {
+        return "";
+    };
+    str::from_utf8(text)
+        .unwrap_or_default()
+        .split([' ', '\0'])
+        .next()
+        .unwrap_or_default()
+}
+
+fn dump(message: u16, family: u8, body: impl FnOnce(&mut Body<'_>)) -> Messages {
+    let mut messages = Messages::default();
+    let header = Header {
+        kind: SUBSYSTEM << 8 | message,
+        flags: NLM_F_DUMP,
+        family,
+        resource: 0,
+    };
+    messages.push(header, body);
+    messages
+}
+
+/// `nft list tables FAMILY`; [`read_table`] reads the parts.
+pub(super) fn list_tables(family: u8) -> Messages {
+    dump(MSG_GETTABLE, family, |_| {})
+}
+
+/// The name of a table.
+pub(super) fn read_table(payload: &[u8]) -> Result<&str, Malformed> {
+    Attributes::of_message(payload)?.text(TABLE_NAME)
+}
+
+/// `nft list chains FAMILY`; [`Chain::parse`] reads the parts. Older kernels do not filter by table, so nor do we.
+pub(super) fn list_chains(family: Family) -> Messages {
+    dump(MSG_GETCHAIN, family_number(family), |_| {})
+}
+
+/// A chain as the kernel has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Chain {
+    /// Its name.
+    pub name: ChainName,
+    /// Whether its type, hook, priority and policy are those that a chain of this name is created with.
+    pub as_created: bool,
+}
+
+impl Chain {
+    /// Reads a part; `None` if the chain is of another table.
+    pub fn parse(payload: &[u8]) -> Result<Option<Self>, Malformed> {
+        let attributes = Attributes::of_message(payload)?;
+        if attributes.text(CHAIN_TABLE)? != TABLE {
+            return Ok(None);
+        }
+        let name = ChainName::read_back(attributes.text(CHAIN_NAME)?);
+        let as_created = match (base_direction(&name), attributes.find(CHAIN_HOOK)) {
+            (None, None) => true,
+            (Some(direction), Some(hook)) => {
+                let hook = Attributes::of_nest(hook);
+                hook.be32(HOOK_HOOKNUM)? == NF_INET_FORWARD
+                    && hook.be32(HOOK_PRIORITY)? == direction.priority().cast_unsigned()
+                    && attributes.be32(CHAIN_POLICY)? == NF_ACCEPT
+                    && attributes.text(CHAIN_TYPE)? == CHAIN_TYPE_FILTER
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        Ok(Some(Self { name, as_created }))
+    }
+}
+
+/// `nft list table FAMILY bailey`, the rules; [`read_rule`] reads the parts, in the order of the rules.
+pub(super) fn list_rules(family: Family) -> Messages {
+    dump(MSG_GETRULE, family_number(family), |rule| rule.text(RULE_TABLE, TABLE))
+}
+
+/// The chain and the tag of a rule; `None` if the rule is of another table.
+pub(super) fn read_rule(payload: &[u8]) -> Result<Option<(ChainName, String)>, Malformed> {
+    let attributes = Attributes::of_message(payload)?;
+    if attributes.text(RULE_TABLE)? != TABLE {
+        return Ok(None);
+    }
+    let chain = ChainName::read_back(attributes.text(RULE_CHAIN)?);
+    Ok(Some((
+        chain,
+        tag(attributes.find(RULE_USERDATA).unwrap_or_default()).to_owned(),
+    )))
+}
+
+/// `nft list maps FAMILY`; [`read_map`] reads the parts.
+pub(super) fn list_maps(family: Family) -> Messages {
+    dump(MSG_GETSET, family_number(family), |set| set.text(SET_TABLE, TABLE))
+}
+
+/// Which dispatch map this is; `None` if it is none of ours.
+pub(super) fn read_map(payload: &[u8]) -> Result<Option<Direction>, Malformed> {
+    let attributes = Attributes::of_message(payload)?;
+    if attributes.text(SET_TABLE)? != TABLE {
+        return Ok(None);
+    }
+    let name = attributes.text(SET_NAME)?;
+    Ok(Direction::ALL
+        .into_iter()
+        .find(|direction| direction.to_string() == name))
+}
+
+/// `nft list map FAMILY bailey DIRECTION`; [`read_dispatch`] reads the parts.
+pub(super) fn list_dispatch(family: Family, direction: Direction) -> Messages {
+    dump(MSG_GETSETELEM, family_number(family), |list| {
+        list.text(ELEM_LIST_TABLE, TABLE);
+        list.text(ELEM_LIST_SET, &direction.to_string());
+    })
+}
+
+/// The elements in a part: addresses and the chains that they go to.
+pub(super) fn read_dispatch(payload: &[u8]) -> Result<Vec<(IpAddr, ChainName)>, Malformed> {
+    let elements = Attributes::of_message(payload)?.nest(ELEM_LIST_ELEMENTS);
+    elements
+        .map(|(_, element)| read_dispatch_element(Attributes::of_nest(element)))
+        .collect()
+}
+
+fn read_dispatch_element(element: Attributes<'_>) -> Result<(IpAddr, ChainName), Malformed> {
+    let key = element.nest(ELEM_KEY).find(DATA_VALUE).unwrap_or_default();
+    let v4 = <[u8; 4]>::try_from(key).map(IpAddr::from);
+    let v6 = <[u8; 16]>::try_from(key).map(IpAddr::from);
+    let address = v4.or(v6).ok().ok_or(Malformed("an address of four or sixteen bytes"))?;
+    let verdict = element.nest(ELEM_DATA).nest(DATA_VERDICT);
+    // An element that somebody made to do something else must not look like ours: no chain has an empty name.
+    let chain = if verdict.be32(VERDICT_CODE)? == VERDICT_GOTO {
+        verdict.text(VERDICT_CHAIN)?
+    } else {
+        ""
+    };
+    Ok((address, ChainName::read_back(chain)))
+}
+
+/// Sets that rules refer to.
+pub(super) fn sets_of(rule: &Rule) -> impl Iterator<Item = &SetName> {
+    rule.matches.iter().filter_map(|condition| match condition {
+        Match::InSet(_, name, _) => Some(name),
+        Match::Established
+        | Match::L4Proto(_)
+        | Match::Icmpv6Type(_)
+        | Match::SourcePort(_)
+        | Match::DestinationPort(_, _)
+        | Match::Address(_, _) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests;
