@@ -2,16 +2,29 @@
 //!
 //! Pure, and a function of its arguments alone: the same state gives a byte-identical [`Ruleset`], whatever path led to
 //! it (S120).
+//!
+//! Each part is a module: whose the local addresses are, and which policies select their pods (`subjects`); the chains
+//! that lead a packet from the hook to a policy's rules (`chains`); what these are in netfilter's words (`rules`), who
+//! their peers are (`peers`); and the sets that they ask for, with their members (`sets`).
+
+mod chains;
+mod peers;
+mod rules;
+mod sets;
+mod subjects;
 
 use crate::policy::{Policy, PolicyName};
-use crate::ruleset::Ruleset;
+use crate::ruleset::{Family, Ruleset};
+use chains::Chains;
 use proto::mirror::Mirror;
 use proto::model::ClusterName;
 use proto::observe::Pod;
 use proto::selector::Switches;
+use sets::Sets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use subjects::Subjects;
 
 /// All that decides the ruleset of a node.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +43,22 @@ pub struct World<'a> {
     pub switches: Switches,
 }
 
-/// Compiles the ruleset of a node.
-pub fn compile(_world: &World<'_>) -> Ruleset {
-    todo!()
+/// Compiles the ruleset of a node. Tables, base chains and dispatch maps are there even if nobody is isolated.
+pub fn compile(world: &World<'_>) -> Ruleset {
+    let subjects = Subjects::of(world);
+    let mut sets = Sets::new(world);
+    let tables = Family::ALL.map(|family| {
+        let mut chains = Chains::new(family, &mut sets);
+        for (address, owners) in subjects.addresses(family) {
+            chains.isolate(address, &owners, &subjects.itself(address));
+        }
+        (family, chains.finish())
+    });
+    Ruleset {
+        tables: BTreeMap::from(tables),
+        sets: sets.fill(),
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,16 @@
 //! Pure. Knows netfilter and nothing of policies: it imports nothing from `compile`. Where it and real packets differ,
 //! packets are right.
 
-use crate::ruleset::Ruleset;
+use crate::ruleset::{
+    ChainName, Direction, Element, Family, Match, Rule, Ruleset, SetKind, SetName, Side, Table, Verdict,
+};
+use ipnet::IpNet;
+use proto::model::Protocol;
 use std::net::IpAddr;
+
+/// IANA's numbers of ICMP in IPv4 and IPv6.
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
 
 /// The first packet of a connection, as the forward hook sees it: after DNAT, before source NAT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +46,162 @@ pub enum Payload {
 }
 
 /// Whether the packet passes both base chains of the forward hook.
-pub fn passes(_ruleset: &Ruleset, _packet: &Packet) -> bool {
-    todo!()
+///
+/// # Panics
+/// If a rule refers to a chain or set that is not there: the kernel takes no such ruleset.
+pub fn passes(ruleset: &Ruleset, packet: &Packet) -> bool {
+    let Some(table) = ruleset.tables.get(&Family::of(packet.destination)) else {
+        return true;
+    };
+    let walk = Walk { ruleset, table, packet };
+    let mut hooked: Vec<(i32, &ChainName)> = table
+        .chains
+        .keys()
+        .filter_map(|name| Some((base(name)?.priority(), name)))
+        .collect();
+    hooked.sort();
+    hooked.into_iter().all(|(_, chain)| match walk.chain(chain) {
+        End::Accept | End::Return => true,
+        End::Drop => false,
+    })
 }
+
+/// The direction whose base chain it is, if it is one.
+fn base(chain: &ChainName) -> Option<Direction> {
+    Direction::ALL
+        .into_iter()
+        .find(|direction| direction.to_string() == chain.as_str())
+}
+
+/// How a chain ends for a packet.
+enum End {
+    /// The base chain ends, the next one goes on.
+    Accept,
+    /// The packet is gone.
+    Drop,
+    /// The calling chain goes on; of a base chain, which has none, the policy decides: accept.
+    Return,
+}
+
+/// A packet on its way through a table.
+struct Walk<'a> {
+    ruleset: &'a Ruleset,
+    table: &'a Table,
+    packet: &'a Packet,
+}
+
+impl Walk<'_> {
+    fn chain(&self, name: &ChainName) -> End {
+        let chain = self
+            .table
+            .chains
+            .get(name)
+            .expect("a rule refers to a chain of its table");
+        for rule in chain.rules.iter().filter(|rule| self.rule_matches(rule)) {
+            match &rule.verdict {
+                Verdict::Accept => return End::Accept,
+                Verdict::Drop => return End::Drop,
+                Verdict::Jump(chain) => match self.chain(chain) {
+                    End::Return => {}
+                    end @ (End::Accept | End::Drop) => return end,
+                },
+                Verdict::Dispatch(direction) => {
+                    let address = self.address(direction.local_side());
+                    if let Some(chain) = self.table.dispatch.get(direction).and_then(|map| map.get(&address)) {
+                        // A goto: its end is this chain's.
+                        return self.chain(chain);
+                    }
+                }
+            }
+        }
+        End::Return
+    }
+
+    fn rule_matches(&self, rule: &Rule) -> bool {
+        rule.matches.iter().all(|condition| self.matches(condition))
+    }
+
+    fn matches(&self, condition: &Match) -> bool {
+        match condition {
+            Match::Established => self.packet.established,
+            Match::L4Proto(number) => self.protocol() == *number,
+            Match::Icmpv6Type(types) => {
+                self.protocol() == ICMPV6 && matches!(self.packet.payload, Payload::Icmp(kind) if types.contains(&kind))
+            }
+            Match::SourcePort(port) => self.ports().is_some_and(|(source, _)| source == *port),
+            Match::DestinationPort(first, last) => self
+                .ports()
+                .is_some_and(|(_, destination)| (*first..=*last).contains(&destination)),
+            Match::Address(side, address) => self.address(*side) == *address,
+            Match::InSet(side, name, kind) => self.in_set(*side, name, *kind),
+        }
+    }
+
+    fn address(&self, side: Side) -> IpAddr {
+        match side {
+            Side::Source => self.packet.source,
+            Side::Destination => self.packet.destination,
+        }
+    }
+
+    fn protocol(&self) -> u8 {
+        match (self.packet.payload, Family::of(self.packet.destination)) {
+            (Payload::Ports { protocol, .. } | Payload::Other(protocol), _) => protocol,
+            (Payload::Icmp(_), Family::V4) => ICMP,
+            (Payload::Icmp(_), Family::V6) => ICMPV6,
+        }
+    }
+
+    fn ports(&self) -> Option<(u16, u16)> {
+        match self.packet.payload {
+            Payload::Ports {
+                source, destination, ..
+            } => Some((source, destination)),
+            Payload::Icmp(_) | Payload::Other(_) => None,
+        }
+    }
+
+    fn in_set(&self, side: Side, name: &SetName, kind: SetKind) -> bool {
+        let set = self
+            .ruleset
+            .sets
+            .get(name)
+            .expect("a rule refers to a set of the ruleset");
+        let address = self.address(side);
+        // The set match of a family compares with sets of that family only.
+        if (set.family, set.kind) != (Family::of(address), kind) {
+            return false;
+        }
+        match kind {
+            SetKind::Addresses => set.members.contains(&Element::Address(address)),
+            SetKind::Blocks => {
+                let narrowest_first = (1..=IpNet::from(address).max_prefix_len()).rev();
+                narrowest_first
+                    .filter_map(|length| IpNet::new(address, length).ok())
+                    .find_map(|net| {
+                        let net = net.trunc();
+                        [true, false]
+                            .into_iter()
+                            .find(|&nomatch| set.members.contains(&Element::Block { net, nomatch }))
+                            .map(|nomatch| !nomatch)
+                    })
+                    .unwrap_or(false)
+            }
+            SetKind::Ports => [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
+                .into_iter()
+                .any(|protocol| {
+                    protocol.number() == self.protocol()
+                        && self.ports().is_some_and(|(source, destination)| {
+                            let port = match side {
+                                Side::Source => source,
+                                Side::Destination => destination,
+                            };
+                            set.members.contains(&Element::Port(address, protocol, port))
+                        })
+                }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

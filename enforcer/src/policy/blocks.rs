@@ -33,7 +33,7 @@ pub(super) fn block(text: &str) -> Result<IpNet, NoBlock> {
 
 fn address(text: &str) -> Option<IpAddr> {
     if !text.contains(':') {
-        return dotted(text).map(|octets| IpAddr::from(octets));
+        return dotted(text).map(IpAddr::from);
     }
     // The last group of an IPv6 address may be an IPv4 address.
     let (groups, last) = text.rsplit_once(':')?;

@@ -1,0 +1,219 @@
+//! The chains of one table: from the hook by the dispatch map to an address's own chain, and on to the rules of policies.
+//!
+//! Pure. A policy's rules stand in a chain that is named after them and only ever accepts: policies and pods with equal
+//! rules share it. The chain of an address is the only one that drops, at its end (S8, S96).
+
+use super::rules::{self, Names};
+use super::sets::Sets;
+use super::subjects::Subject;
+use crate::policy::{Policy, PolicyName, PolicyRule};
+use crate::ruleset::{Chain, ChainName, Direction, Family, Match, Rule, Table, Verdict};
+use proto::model::{NamedPort, Protocol};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// IANA's number of ICMPv6.
+const ICMPV6: u8 = 58;
+
+/// Neighbour discovery (RFC 4861: 133-137) and multicast listener discovery (RFC 2710: 130-132, RFC 3810: 143), without
+/// which a link does not work (S74).
+const NEIGHBOURS: [u8; 9] = [130, 131, 132, 133, 134, 135, 136, 137, 143];
+
+/// The most rules that an address is given of which several pods claim to be the owner; beyond, it admits nothing.
+const MAX_SHARED_RULES: usize = 1 << 12;
+
+/// A policy's rules for a direction, and the named ports that they are resolved with, if they name any.
+type PolicyChain<'a> = (&'a PolicyName, Direction, Option<&'a [NamedPort]>);
+
+/// The table of one family, as it grows.
+pub(super) struct Chains<'a, 's> {
+    family: Family,
+    sets: &'s mut Sets<'a>,
+    table: Table,
+    /// The rules of the policies seen so far.
+    policies: BTreeMap<PolicyChain<'a>, Vec<Rule>>,
+}
+
+impl<'a, 's> Chains<'a, 's> {
+    /// The base chains, which let everything pass.
+    pub(super) fn new(family: Family, sets: &'s mut Sets<'a>) -> Self {
+        let common = ChainName::fixed("common");
+        let mut table = Table::default();
+        for direction in Direction::ALL {
+            let rules = vec![
+                always(Verdict::Jump(common.clone())),
+                always(Verdict::Dispatch(direction)),
+            ];
+            table.chains.insert(base(direction), Chain { rules });
+            table.dispatch.insert(direction, BTreeMap::new());
+        }
+        table.chains.insert(
+            common,
+            Chain {
+                rules: self::common(family),
+            },
+        );
+        Self {
+            family,
+            sets,
+            table,
+            policies: BTreeMap::new(),
+        }
+    }
+
+    /// Isolates an address of the family as its owners' policies say; `itself` are the addresses that are the same pod.
+    pub(super) fn isolate(&mut self, address: IpAddr, owners: &[&Subject<'a>], itself: &[IpAddr]) {
+        for direction in Direction::ALL {
+            let isolated: Vec<&Subject<'a>> = owners
+                .iter()
+                .copied()
+                .filter(|owner| owner.isolating(direction).next().is_some())
+                .collect();
+            let admitting = match isolated.as_slice() {
+                [] => continue,
+                [owner] => self.policy_chains(owner, direction),
+                owners => self.shared_chain(owners, direction),
+            };
+            let own = itself.iter().map(|own| Rule {
+                matches: vec![Match::Address(direction.peer_side(), *own)],
+                verdict: Verdict::Accept,
+            });
+            let jumps = admitting.into_iter().map(|chain| always(Verdict::Jump(chain)));
+            let rules = own.chain(jumps).chain([always(Verdict::Drop)]).collect();
+            let name = ChainName::of_address(direction, address);
+            self.table.chains.insert(name.clone(), Chain { rules });
+            self.table.dispatch.entry(direction).or_default().insert(address, name);
+        }
+    }
+
+    /// The table.
+    pub(super) fn finish(self) -> Table {
+        self.table
+    }
+
+    /// The chains of the policies that isolate a pod.
+    fn policy_chains(&mut self, subject: &Subject<'a>, direction: Direction) -> BTreeSet<ChainName> {
+        let policies: Vec<_> = subject.isolating(direction).collect();
+        let mut chains = BTreeSet::new();
+        for (policy, policy_rules) in policies {
+            let rules = self.policy_rules(policy, policy_rules, direction, subject);
+            chains.extend(self.chain(rules));
+        }
+        chains
+    }
+
+    /// The chain of what every one of the pods that claim an address at once admits (I5).
+    fn shared_chain(&mut self, owners: &[&Subject<'a>], direction: Direction) -> BTreeSet<ChainName> {
+        let mut shared = BTreeSet::from([always(Verdict::Accept)]);
+        for owner in owners {
+            let mut own = BTreeSet::new();
+            for (policy, rules) in owner.isolating(direction) {
+                own.extend(self.policy_rules(policy, rules, direction, owner));
+            }
+            if own.len().saturating_mul(shared.len()) > MAX_SHARED_RULES {
+                return BTreeSet::new();
+            }
+            shared = own
+                .iter()
+                .flat_map(|one| shared.iter().map(move |other| both(one, other)))
+                .collect();
+        }
+        self.chain(simplified(shared)).into_iter().collect()
+    }
+
+    /// Makes the chain of these rules; `None`: there is none without rules.
+    fn chain(&mut self, rules: Vec<Rule>) -> Option<ChainName> {
+        let name = (!rules.is_empty()).then(|| ChainName::of_rules(&rules))?;
+        self.table.chains.entry(name.clone()).or_insert(Chain { rules });
+        Some(name)
+    }
+
+    /// The rules of one policy, for the pods that it isolates.
+    fn policy_rules(
+        &mut self,
+        policy: &'a Policy,
+        policy_rules: &'a [PolicyRule],
+        direction: Direction,
+        subject: &Subject<'a>,
+    ) -> Vec<Rule> {
+        let ports = match direction {
+            Direction::Ingress if rules::name_ports(policy_rules) => Some(&*subject.pod.ports),
+            Direction::Ingress | Direction::Egress => None,
+        };
+        let (family, sets) = (self.family, &mut *self.sets);
+        self.policies
+            .entry((&policy.name, direction, ports))
+            .or_insert_with(|| {
+                let names = match direction {
+                    Direction::Ingress => Names::OfSubject(ports.unwrap_or_default()),
+                    Direction::Egress => Names::OfPeers,
+                };
+                let namespace = &policy.name.namespace;
+                let rules = policy_rules
+                    .iter()
+                    .flat_map(|rule| rules::rules(rule, namespace, names, family, sets));
+                simplified(rules.collect())
+            })
+            .clone()
+    }
+}
+
+fn base(direction: Direction) -> ChainName {
+    ChainName::fixed(match direction {
+        Direction::Egress => "egress",
+        Direction::Ingress => "ingress",
+    })
+}
+
+const fn always(verdict: Verdict) -> Rule {
+    Rule {
+        matches: Vec::new(),
+        verdict,
+    }
+}
+
+/// The rules without those that cannot matter: beside one that accepts everything, all others (S13).
+fn simplified(rules: BTreeSet<Rule>) -> Vec<Rule> {
+    let everything = always(Verdict::Accept);
+    if rules.contains(&everything) {
+        return vec![everything];
+    }
+    rules.into_iter().collect()
+}
+
+/// The accepting rule that matches what both match.
+fn both(one: &Rule, other: &Rule) -> Rule {
+    let matches: BTreeSet<&Match> = one.matches.iter().chain(&other.matches).collect();
+    Rule {
+        matches: matches.into_iter().cloned().collect(),
+        verdict: Verdict::Accept,
+    }
+}
+
+/// What passes whatever policies say: replies and related errors (S65, S66), and what links and leases need (S74).
+fn common(family: Family) -> Vec<Rule> {
+    let accept = |matches| Rule {
+        matches,
+        verdict: Verdict::Accept,
+    };
+    let (client, server) = match family {
+        Family::V4 => (68, 67),
+        Family::V6 => (546, 547),
+    };
+    let dhcp = |from, to| {
+        accept(vec![
+            Match::L4Proto(Protocol::Udp.number()),
+            Match::SourcePort(from),
+            Match::DestinationPort(to, to),
+        ])
+    };
+    let mut rules = vec![accept(vec![Match::Established])];
+    if family == Family::V6 {
+        rules.push(accept(vec![
+            Match::L4Proto(ICMPV6),
+            Match::Icmpv6Type(BTreeSet::from(NEIGHBOURS)),
+        ]));
+    }
+    rules.extend([dhcp(client, server), dhcp(server, client)]);
+    rules
+}

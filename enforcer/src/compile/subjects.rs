@@ -1,0 +1,110 @@
+//! Whose the local addresses are, and which policies select their pods.
+//!
+//! Pure. Policies select only pods of their own namespace and, as a [`World`] holds no others, of this cluster and node
+//! (S3, S98, S99).
+
+use super::World;
+use crate::policy::{Policy, PolicyRule};
+use crate::ruleset::{Direction, Family};
+use proto::observe::Pod;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// A live local pod.
+pub(super) struct Subject<'a> {
+    /// The pod.
+    pub pod: &'a Pod,
+    /// The policies that select it, by name.
+    policies: Vec<&'a Policy>,
+}
+
+impl<'a> Subject<'a> {
+    /// The policies that isolate it in a direction, with their rules for it; none: it is not isolated (S1, S4).
+    pub fn isolating(&self, direction: Direction) -> impl Iterator<Item = (&'a Policy, &'a [PolicyRule])> {
+        self.policies.iter().filter_map(move |policy| {
+            let rules = match direction {
+                Direction::Egress => policy.egress.as_deref(),
+                Direction::Ingress => policy.ingress.as_deref(),
+            };
+            rules.map(|rules| (*policy, rules))
+        })
+    }
+}
+
+/// The live local pods and their addresses.
+pub(super) struct Subjects<'a> {
+    pods: Vec<Subject<'a>>,
+    /// For each address the pods that own it: one, or several that claim it at once (I5). By place in `pods`.
+    owners: BTreeMap<IpAddr, Vec<usize>>,
+}
+
+impl<'a> Subjects<'a> {
+    pub(super) fn of(world: &World<'a>) -> Self {
+        let mut policies: BTreeMap<&str, Vec<&Policy>> = BTreeMap::new();
+        for (name, policy) in world.policies {
+            policies.entry(&name.namespace).or_default().push(policy);
+        }
+        let pods: Vec<Subject<'_>> = world
+            .pods
+            .iter()
+            .filter(|pod| pod.is_live())
+            .map(|pod| Subject {
+                pod,
+                policies: policies
+                    .get(&*pod.namespace)
+                    .map_or_else(Vec::new, |policies| selecting(policies, pod)),
+            })
+            .collect();
+        let owners = owners(&pods, world);
+        Self { pods, owners }
+    }
+
+    /// The addresses of a family, each with the pods that own it.
+    pub(super) fn addresses(&self, family: Family) -> impl Iterator<Item = (IpAddr, Vec<&Subject<'a>>)> {
+        self.owners
+            .iter()
+            .filter(move |(address, _)| Family::of(**address) == family)
+            .map(|(address, owners)| (*address, owners.iter().map(|&owner| &self.pods[owner]).collect()))
+    }
+
+    /// The addresses, of the family of `address`, that are the same pod for certain: itself, and what its only owner
+    /// alone owns.
+    pub(super) fn itself(&self, address: IpAddr) -> Vec<IpAddr> {
+        let Some([owner]) = self.owners.get(&address).map(Vec::as_slice) else {
+            return vec![address];
+        };
+        let mut own = self.pods[*owner].pod.addresses.clone();
+        own.retain(|other| Family::of(*other) == Family::of(address) && self.owners.get(other) == Some(&vec![*owner]));
+        own
+    }
+}
+
+/// Those of a namespace's policies that select a pod. One with a void `podSelector` selects all of them (P1).
+fn selecting<'a>(policies: &[&'a Policy], pod: &Pod) -> Vec<&'a Policy> {
+    let selects = |policy: &Policy| {
+        policy
+            .subjects
+            .as_ref()
+            .is_none_or(|selector| selector.matches(&pod.labels))
+    };
+    policies.iter().copied().filter(|policy| selects(policy)).collect()
+}
+
+/// The owners of each address that is none of the node's own (I7). An address that a pod has taken over is that pod's,
+/// though the old one is still ending (S83).
+fn owners(pods: &[Subject<'_>], world: &World<'_>) -> BTreeMap<IpAddr, Vec<usize>> {
+    let mut owners: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
+    for (place, subject) in pods.iter().enumerate() {
+        for address in &subject.pod.addresses {
+            if !world.node_addresses.contains(address) {
+                owners.entry(*address).or_default().push(place);
+            }
+        }
+    }
+    for places in owners.values_mut() {
+        if places.iter().any(|&place| !pods[place].pod.terminating) {
+            places.retain(|&place| !pods[place].pod.terminating);
+        }
+    }
+    owners
+}
