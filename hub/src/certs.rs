@@ -5,6 +5,7 @@
 //! nothing is ever revoked, and whoever holds `ca.key` can be anybody.
 
 use proto::model::ClusterName;
+use proto::peer::{Name, Role};
 use proto::selector::is_dns_subdomain;
 use rcgen::string::Ia5String;
 use rcgen::{
@@ -18,6 +19,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::pem::parse_x509_pem;
@@ -33,21 +35,17 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// What the CA's common name begins with; the trust domain follows.
 const CA_NAME: &str = "Bailey trial CA of ";
 
-/// The longest name of a trust domain, as SPIFFE has it.
-const TRUST_DOMAIN_LENGTH: usize = 255;
-
-/// The first part of every role's URI: `bailey://<trust domain>/…`.
+/// The first part of every role's URI: `bailey://<trust domain>/…`. A DNS name, which need not exist.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TrustDomain(String);
+pub struct TrustDomain(Arc<str>);
 
 impl FromStr for TrustDomain {
     type Err = String;
     fn from_str(name: &str) -> Result<Self, String> {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._".contains(c);
-        if !name.is_empty() && name.len() <= TRUST_DOMAIN_LENGTH && name.chars().all(allowed) {
-            Ok(Self(name.to_owned()))
+        if is_dns_subdomain(name) {
+            Ok(Self(name.into()))
         } else {
-            Err("a trust domain is made of lower-case letters, digits, '-', '.' and '_', for example bailey.example.com".to_owned())
+            Err("a trust domain looks like a host name in lower case, for example bailey.example.com".to_owned())
         }
     }
 }
@@ -58,7 +56,7 @@ pub struct Node {
     /// The cluster that holds the Node object.
     pub cluster: ClusterName,
     /// The Node object's name.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 impl FromStr for Node {
@@ -75,7 +73,7 @@ impl FromStr for Node {
             .map_err(|error: proto::model::InvalidClusterName| error.to_string())?;
         Ok(Self {
             cluster,
-            name: name.to_owned(),
+            name: name.into(),
         })
     }
 }
@@ -218,14 +216,14 @@ pub fn issue(order: Order, now: SystemTime) -> Result<Issued, Error> {
     let until = ca.until.min(now + DAY * order.days);
     for leaf in leafs(&order) {
         let (certificate, key) = leaf.sign(&ca.issuer, now, until).map_err(|source| Error::Issue {
-            name: leaf.name.clone(),
+            name: leaf.file.clone(),
             source,
         })?;
-        let outcome = write_pair(&order.out, &leaf.name, &certificate, &key)?;
+        let outcome = write_pair(&order.out, &leaf.file, &certificate, &key)?;
         items.push(Item {
             outcome,
             subject: leaf.subject(),
-            name: leaf.name,
+            name: leaf.file,
         });
     }
     Ok(Issued { order, items })
@@ -319,16 +317,18 @@ fn usable_until(ca: &X509Certificate<'_>, order: &Order, now: SystemTime) -> Res
 /// A certificate that the CA signs.
 struct Leaf {
     /// Base name of its files.
-    name: String,
-    /// URI of its role.
-    uri: String,
+    file: String,
+    name: Name,
     hub_names: Vec<HubName>,
 }
 
 fn leafs(order: &Order) -> Vec<Leaf> {
-    let leaf = |name: String, path: String, hub_names: Vec<HubName>| Leaf {
-        name,
-        uri: format!("bailey://{}/{path}", order.trust_domain.0),
+    let leaf = |file: String, role: Role, hub_names: Vec<HubName>| Leaf {
+        file,
+        name: Name {
+            trust_domain: Arc::clone(&order.trust_domain.0),
+            role,
+        },
         hub_names,
     };
     let localhost = ["localhost", "127.0.0.1", "::1"]
@@ -336,20 +336,20 @@ fn leafs(order: &Order) -> Vec<Leaf> {
         .map(|name| name.parse().expect("these are names of a host"));
     let hub_names = localhost.chain(order.hub_names.iter().cloned()).collect();
     let fixed = [
-        leaf("hub".to_owned(), "hub".to_owned(), hub_names),
-        leaf("reader".to_owned(), "reader".to_owned(), Vec::new()),
+        leaf("hub".to_owned(), Role::Hub, hub_names),
+        leaf("reader".to_owned(), Role::Reader, Vec::new()),
     ];
     let clusters = order
         .clusters
         .iter()
-        .map(|id| leaf(format!("cluster-{id}"), format!("cluster/{id}"), Vec::new()));
+        .map(|id| leaf(format!("cluster-{id}"), Role::Cluster(id.clone()), Vec::new()));
     // '@' is in no cluster id, so that no node's file can have the name of a cluster's.
     let nodes = order.nodes.iter().map(|Node { cluster, name }| {
-        leaf(
-            format!("cluster-{cluster}@{name}"),
-            format!("cluster/{cluster}/node/{name}"),
-            Vec::new(),
-        )
+        let role = Role::Node {
+            cluster: cluster.clone(),
+            node: Arc::clone(name),
+        };
+        leaf(format!("cluster-{cluster}@{name}"), role, Vec::new())
     });
     fixed.into_iter().chain(clusters).chain(nodes).collect()
 }
@@ -364,8 +364,8 @@ impl Leaf {
     ) -> Result<(String, String), rcgen::Error> {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, self.name.as_str());
-        params.subject_alt_names = vec![SanType::URI(self.uri.as_str().try_into()?)];
+        params.distinguished_name.push(DnType::CommonName, self.file.as_str());
+        params.subject_alt_names = vec![SanType::URI(self.name.to_string().try_into()?)];
         for name in &self.hub_names {
             params.subject_alt_names.push(match name {
                 HubName::Dns(name) => SanType::DnsName(name.clone()),
@@ -387,7 +387,7 @@ impl Leaf {
 
     fn subject(&self) -> String {
         let names = self.hub_names.iter().map(HubName::to_string);
-        [self.uri.clone()]
+        [self.name.to_string()]
             .into_iter()
             .chain(names)
             .collect::<Vec<_>>()

@@ -5,6 +5,7 @@
 use crate::certs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use proto::model::ClusterName;
+use proto::tls;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -202,30 +203,19 @@ pub enum Security {
     /// Everyone, and may do everything.
     Insecure,
     /// Who has a certificate of the client CA, for what its URI SAN says.
-    MutualTls {
-        /// The hub's certificate chain.
-        certificate: PathBuf,
-        /// Its key.
-        key: PathBuf,
-        /// The CA of enforcers and readers.
-        client_ca: PathBuf,
-    },
+    MutualTls(tls::Files),
 }
 
 impl fmt::Display for Security {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Insecure => f.write_str("insecure"),
-            Self::MutualTls {
-                certificate,
-                key,
-                client_ca,
-            } => write!(
+            Self::MutualTls(tls::Files { certificate, key, ca }) => write!(
                 f,
                 "mutual TLS (certificate {}, key {}, client CA {})",
                 certificate.display(),
                 key.display(),
-                client_ca.display()
+                ca.display()
             ),
         }
     }
@@ -320,7 +310,7 @@ impl ServeFlags {
         let security = security(insecure, tls_cert, tls_key, client_ca)?;
         let listen = listen.unwrap_or(match security {
             Security::Insecure => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), LISTEN_PORT),
-            Security::MutualTls { .. } => SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), LISTEN_PORT),
+            Security::MutualTls(_) => SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), LISTEN_PORT),
         });
         if listen == admin && listen.port() != 0 {
             return Err(ConfigError::SameAddress(listen));
@@ -382,21 +372,13 @@ fn security(
         .filter(|(_, value)| value.is_none())
         .map(|(flag, _)| *flag)
         .collect();
-    let (Some(certificate), Some(key), Some(client_ca)) = (tls_cert, tls_key, client_ca) else {
+    let (Some(certificate), Some(key), Some(ca)) = (tls_cert, tls_key, client_ca) else {
         return Err(ConfigError::IncompleteTls(missing.join(", ")));
     };
-    for (flag, path) in [
-        ("--tls-cert", &certificate),
-        ("--tls-key", &key),
-        ("--client-ca", &client_ca),
-    ] {
+    for (flag, path) in [("--tls-cert", &certificate), ("--tls-key", &key), ("--client-ca", &ca)] {
         readable(flag, path, "a PEM file", std::fs::read(path).err())?;
     }
-    Ok(Security::MutualTls {
-        certificate,
-        key,
-        client_ca,
-    })
+    Ok(Security::MutualTls(tls::Files { certificate, key, ca }))
 }
 
 fn readable(

@@ -1,8 +1,10 @@
 //! The hub: one inventory of all member clusters, streamed to every enforcer.
 
+pub mod authorize;
 pub mod certs;
 pub mod config;
 pub mod eventloop;
+pub mod file_limit;
 pub mod frame;
 pub mod handle;
 pub mod inventory;
@@ -14,4 +16,5 @@ pub mod query;
 pub mod registry;
 pub mod ring;
 pub mod selector_syntax;
+pub mod server;
 pub mod shutdown;

@@ -139,16 +139,38 @@ fn namespace(name: &str, labels_text: &str) -> Namespace {
     }
 }
 
-/// An answer as its JSON would show it: without what is empty.
+/// An answer as its JSON would show it: without what is empty, and what fits on a line on one.
 fn shown(answer: &Result<impl Debug, Refusal>) -> String {
     match answer {
         Ok(answer) => {
-            let text = format!("{answer:#?}");
+            let text = format!("{answer:#?}").replace("Some(\n", "(\n");
             let empty = [": \"\",", ": [],", ": {},", ": 0,", ": false,", ": None,"];
             let lines = text.lines().filter(|line| !empty.iter().any(|end| line.ends_with(end)));
-            lines.collect::<Vec<_>>().join("\n")
+            fold(lines.map(str::to_owned).collect()).join("\n")
         }
         Err(refusal) => format!("{:?} {}", Status::from(refusal.clone()).code(), refusal),
+    }
+}
+
+/// Puts each pair of brackets on one line, innermost first, if that is short.
+fn fold(mut lines: Vec<String>) -> Vec<String> {
+    const WIDTH: usize = 160;
+    loop {
+        let is_open = |line: &str| line.ends_with(['{', '[', '(']);
+        let foldable = (0..lines.len()).find_map(|start| {
+            let length = 2 + lines[start + 1..]
+                .iter()
+                .position(|line| is_open(line) || line.trim_start().starts_with(['}', ']', ')']))?;
+            let block = &lines[start..start + length];
+            let inner: Vec<&str> = block.iter().skip(1).map(|line| line.trim()).collect();
+            let folded = format!("{} {}", block[0], inner.join(" "));
+            let whole = is_open(&block[0]) && !is_open(block.last()?) && folded.len() <= WIDTH;
+            whole.then_some((start, length, folded))
+        });
+        let Some((start, length, folded)) = foldable else {
+            return lines;
+        };
+        lines.splice(start..start + length, [folded]);
     }
 }
 
@@ -175,11 +197,7 @@ fn clusters_say_how_they_fare() {
                 Cluster {
                     id: "a",
                     state: Live,
-                    last_event: Some(
-                        Timestamp {
-                            seconds: 1767225600,
-                        },
-                    ),
+                    last_event: ( Timestamp { seconds: 1767225600, }, ),
                     namespaces: 3,
                     pods: 5,
                     unlabelled_namespaces: 2,
@@ -190,27 +208,15 @@ fn clusters_say_how_they_fare() {
                     id: "b",
                     state: Stale,
                     reason: "pods: connection refused (192.0.2.2:6443)",
-                    last_event: Some(
-                        Timestamp {
-                            seconds: 1767225610,
-                        },
-                    ),
-                    stale_since: Some(
-                        Timestamp {
-                            seconds: 1767225630,
-                        },
-                    ),
+                    last_event: ( Timestamp { seconds: 1767225610, }, ),
+                    stale_since: ( Timestamp { seconds: 1767225630, }, ),
                     namespaces: 2,
                     pods: 2,
                     unlabelled_namespaces: 1,
                     mislabelled_namespaces: 1,
                     server: "https://b.example.com:6443",
                 },
-                Cluster {
-                    id: "c",
-                    state: Syncing,
-                    reason: "exec is not allowed",
-                },
+                Cluster { id: "c", state: Syncing, reason: "exec is not allowed", },
             ],
         }"#]],
     );
@@ -229,15 +235,7 @@ fn namespaces_say_what_is_wrong_with_their_cluster_label() {
         ListNamespacesResponse {
             revision: "0000000000000000000000000000002a/7",
             namespaces: [
-                Namespace {
-                    cluster: "a",
-                    name: "shop",
-                    labels: {
-                        "cluster.clusterset.k8s.io/cluster-name": "a",
-                        "team": "shop",
-                    },
-                    pods: 4,
-                },
+                Namespace { cluster: "a", name: "shop", labels: { "cluster.clusterset.k8s.io/cluster-name": "a", "team": "shop", }, pods: 4, },
                 Namespace {
                     cluster: "a",
                     name: "tools",
@@ -247,37 +245,15 @@ fn namespaces_say_what_is_wrong_with_their_cluster_label() {
                 Namespace {
                     cluster: "b",
                     name: "shop",
-                    labels: {
-                        "cluster.clusterset.k8s.io/cluster-name": "a",
-                        "team": "shop",
-                    },
+                    labels: { "cluster.clusterset.k8s.io/cluster-name": "a", "team": "shop", },
                     pods: 2,
                     warning: "its label cluster.clusterset.k8s.io/cluster-name names another cluster, enforcers read b instead: kubectl label --overwrite namespace shop cluster.clusterset.k8s.io/cluster-name=b",
                 },
             ],
             clusters: [
-                Freshness {
-                    cluster: "a",
-                    state: Live,
-                    age: Some(
-                        Duration {
-                            seconds: 60,
-                        },
-                    ),
-                },
-                Freshness {
-                    cluster: "b",
-                    state: Stale,
-                    age: Some(
-                        Duration {
-                            seconds: 50,
-                        },
-                    ),
-                },
-                Freshness {
-                    cluster: "c",
-                    state: Syncing,
-                },
+                Freshness { cluster: "a", state: Live, age: ( Duration { seconds: 60, }, ), },
+                Freshness { cluster: "b", state: Stale, age: ( Duration { seconds: 50, }, ), },
+                Freshness { cluster: "c", state: Syncing, },
             ],
         }"#]],
     );
@@ -302,12 +278,8 @@ fn pods_are_shown_with_what_policies_see() {
                     name: "job",
                     uid: "uid-of-job",
                     node: "n1",
-                    addresses: [
-                        "10.1.0.1",
-                    ],
-                    labels: {
-                        "app": "web",
-                    },
+                    addresses: [ "10.1.0.1", ],
+                    labels: { "app": "web", },
                     phase: "Succeeded",
                 },
                 Pod {
@@ -316,12 +288,8 @@ fn pods_are_shown_with_what_policies_see() {
                     name: "old",
                     uid: "uid-of-old",
                     node: "n1",
-                    addresses: [
-                        "10.1.0.2",
-                    ],
-                    labels: {
-                        "app": "web",
-                    },
+                    addresses: [ "10.1.0.2", ],
+                    labels: { "app": "web", },
                     phase: "Running",
                     terminating: true,
                 },
@@ -331,17 +299,10 @@ fn pods_are_shown_with_what_policies_see() {
                     name: "web-1",
                     uid: "uid-of-web-1",
                     node: "n1",
-                    addresses: [
-                        "10.1.0.1",
-                        "fd00:1::1",
-                    ],
-                    labels: {
-                        "app": "web",
-                    },
+                    addresses: [ "10.1.0.1", "fd00:1::1", ],
+                    labels: { "app": "web", },
                     phase: "Running",
-                    ports: [
-                        "http:TCP/8080",
-                    ],
+                    ports: [ "http:TCP/8080", ],
                 },
                 Pod {
                     cluster: "a",
@@ -349,13 +310,8 @@ fn pods_are_shown_with_what_policies_see() {
                     name: "web-2",
                     uid: "uid-of-web-2",
                     node: "n1",
-                    addresses: [
-                        "10.1.0.2",
-                    ],
-                    labels: {
-                        "app": "web",
-                        "tier": "cache",
-                    },
+                    addresses: [ "10.1.0.2", ],
+                    labels: { "app": "web", "tier": "cache", },
                     phase: "Running",
                 },
                 Pod {
@@ -364,27 +320,13 @@ fn pods_are_shown_with_what_policies_see() {
                     name: "agent",
                     uid: "uid-of-agent",
                     node: "n2",
-                    addresses: [
-                        "192.168.0.1",
-                    ],
-                    labels: {
-                        "app": "web",
-                    },
+                    addresses: [ "192.168.0.1", ],
+                    labels: { "app": "web", },
                     phase: "Running",
                     host_network: true,
                 },
             ],
-            clusters: [
-                Freshness {
-                    cluster: "a",
-                    state: Live,
-                    age: Some(
-                        Duration {
-                            seconds: 60,
-                        },
-                    ),
-                },
-            ],
+            clusters: [ Freshness { cluster: "a", state: Live, age: ( Duration { seconds: 60, }, ), }, ],
         }"#]],
     );
 }
@@ -486,56 +428,38 @@ fn namespaces_come_in_pages_too() {
 
 #[test]
 fn an_address_has_owners_and_lost_claims() {
-    let world = World::new();
-    let lookup = |address: &str| {
-        let request = wire::LookupAddressRequest {
-            address: address.to_owned(),
-        };
-        addresses::lookup(&world.view(), &request)
-    };
     check(
-        &lookup("10.1.0.1"),
+        &lookup(&World::new(), "10.1.0.1"),
         expect![[r#"
         LookupAddressResponse {
             revision: "0000000000000000000000000000002a/7",
             address: "10.1.0.1",
             owners: [
                 Claim {
-                    pod: Some(
+                    pod: (
                         Pod {
                             cluster: "a",
                             namespace: "shop",
                             name: "web-1",
                             uid: "uid-of-web-1",
                             node: "n1",
-                            addresses: [
-                                "10.1.0.1",
-                                "fd00:1::1",
-                            ],
-                            labels: {
-                                "app": "web",
-                            },
+                            addresses: [ "10.1.0.1", "fd00:1::1", ],
+                            labels: { "app": "web", },
                             phase: "Running",
-                            ports: [
-                                "http:TCP/8080",
-                            ],
+                            ports: [ "http:TCP/8080", ],
                         },
                     ),
                 },
                 Claim {
-                    pod: Some(
+                    pod: (
                         Pod {
                             cluster: "b",
                             namespace: "shop",
                             name: "twin",
                             uid: "uid-of-twin",
                             node: "n1",
-                            addresses: [
-                                "10.1.0.1",
-                            ],
-                            labels: {
-                                "app": "web",
-                            },
+                            addresses: [ "10.1.0.1", ],
+                            labels: { "app": "web", },
                             phase: "Running",
                         },
                     ),
@@ -543,19 +467,15 @@ fn an_address_has_owners_and_lost_claims() {
             ],
             lost: [
                 Claim {
-                    pod: Some(
+                    pod: (
                         Pod {
                             cluster: "a",
                             namespace: "shop",
                             name: "job",
                             uid: "uid-of-job",
                             node: "n1",
-                            addresses: [
-                                "10.1.0.1",
-                            ],
-                            labels: {
-                                "app": "web",
-                            },
+                            addresses: [ "10.1.0.1", ],
+                            labels: { "app": "web", },
                             phase: "Succeeded",
                         },
                     ),
@@ -563,33 +483,26 @@ fn an_address_has_owners_and_lost_claims() {
                 },
             ],
             clusters: [
-                Freshness {
-                    cluster: "a",
-                    state: Live,
-                    age: Some(
-                        Duration {
-                            seconds: 60,
-                        },
-                    ),
-                },
-                Freshness {
-                    cluster: "b",
-                    state: Stale,
-                    age: Some(
-                        Duration {
-                            seconds: 50,
-                        },
-                    ),
-                },
-                Freshness {
-                    cluster: "c",
-                    state: Syncing,
-                },
+                Freshness { cluster: "a", state: Live, age: ( Duration { seconds: 60, }, ), },
+                Freshness { cluster: "b", state: Stale, age: ( Duration { seconds: 50, }, ), },
+                Freshness { cluster: "c", state: Syncing, },
             ],
         }"#]],
     );
+}
+
+fn lookup(world: &World, address: &str) -> Result<wire::LookupAddressResponse, Refusal> {
+    let request = wire::LookupAddressRequest {
+        address: address.to_owned(),
+    };
+    addresses::lookup(&world.view(), &request)
+}
+
+#[test]
+fn an_address_is_found_however_it_is_written() {
+    let world = World::new();
     let short = |address: &str| {
-        let answer = lookup(address).expect("an address");
+        let answer = lookup(&world, address).expect("an address");
         let claims = |claims: &[wire::Claim]| {
             let claim = |claim: &wire::Claim| {
                 let pod = claim.pod.as_ref().expect("a claim is of a pod");
@@ -675,28 +588,26 @@ fn a_peer_selects_live_pods_as_a_policy_would() {
     assert_eq!(both, "a/shop/old a/shop/web-1 b/shop/twin b/shop/web-1");
 }
 
-#[test]
-fn an_enforcer_is_current_or_behind() {
+/// One enforces the newest revision, one the last but two, one has never reported.
+fn list_enforcers(request: &wire::ListEnforcersRequest) -> Result<wire::ListEnforcersResponse, Refusal> {
     let world = World::new();
+    let older = Revision {
+        sequence: 5,
+        ..REVISION
+    };
     let enforcers = BTreeMap::from([
         enforcer(&world, "a", "n1", Some(REVISION)),
-        enforcer(
-            &world,
-            "a",
-            "n2",
-            Some(Revision {
-                sequence: 5,
-                ..REVISION
-            }),
-        ),
+        enforcer(&world, "a", "n2", Some(older)),
         enforcer(&world, "b", "n1", None),
     ]);
-    let list = |request: &wire::ListEnforcersRequest| {
-        let lag = |applied: Option<Revision>| (applied != Some(REVISION)).then_some(Duration::from_micros(1_234_567));
-        enforcers::list(&world.view(), &enforcers, lag, request)
-    };
+    let lag = |applied: Option<Revision>| (applied != Some(REVISION)).then_some(Duration::from_micros(1_234_567));
+    enforcers::list(&world.view(), &enforcers, lag, request)
+}
+
+#[test]
+fn enforcers_are_shown_with_what_they_reported() {
     check(
-        &list(&wire::ListEnforcersRequest::default()),
+        &list_enforcers(&wire::ListEnforcersRequest::default()),
         expect![[r#"
         ListEnforcersResponse {
             revision: "0000000000000000000000000000002a/7",
@@ -707,11 +618,7 @@ fn an_enforcer_is_current_or_behind() {
                     connected: true,
                     address: "192.0.2.1:40000",
                     applied: "0000000000000000000000000000002a/7",
-                    last_report: Some(
-                        Timestamp {
-                            seconds: 1767225600,
-                        },
-                    ),
+                    last_report: ( Timestamp { seconds: 1767225600, }, ),
                     policies: 2,
                     policies_digest: "ab01",
                     refused: [
@@ -732,17 +639,8 @@ fn an_enforcer_is_current_or_behind() {
                     connected: true,
                     address: "192.0.2.1:40000",
                     applied: "0000000000000000000000000000002a/5",
-                    lag: Some(
-                        Duration {
-                            seconds: 1,
-                            nanos: 234000000,
-                        },
-                    ),
-                    last_report: Some(
-                        Timestamp {
-                            seconds: 1767225600,
-                        },
-                    ),
+                    lag: ( Duration { seconds: 1, nanos: 234000000, }, ),
+                    last_report: ( Timestamp { seconds: 1767225600, }, ),
                     policies: 2,
                     policies_digest: "ab01",
                     refused: [
@@ -757,23 +655,17 @@ fn an_enforcer_is_current_or_behind() {
                     isolated_pods: 1,
                     release: "0.1.0",
                 },
-                Enforcer {
-                    cluster: "b",
-                    node: "n1",
-                    address: "192.0.2.1:40000",
-                    lag: Some(
-                        Duration {
-                            seconds: 1,
-                            nanos: 234000000,
-                        },
-                    ),
-                },
+                Enforcer { cluster: "b", node: "n1", address: "192.0.2.1:40000", lag: ( Duration { seconds: 1, nanos: 234000000, }, ), },
             ],
             current: 1,
             known: 3,
         }"#]],
     );
-    let short = |request: wire::ListEnforcersRequest| match list(&request) {
+}
+
+#[test]
+fn an_enforcer_is_current_or_behind() {
+    let short = |request: wire::ListEnforcersRequest| match list_enforcers(&request) {
         Ok(answer) => {
             let name = |one: &wire::Enforcer| format!("{}/{}", one.cluster, one.node);
             let names: Vec<String> = answer.enforcers.iter().map(name).collect();
@@ -850,12 +742,7 @@ fn a_wrong_question_is_told_how_it_should_look() {
     let world = World::new();
     let view = world.view();
     let pods = |request: wire::ListPodsRequest| shown(&pods::list(&view, &request));
-    let address = |text: &str| {
-        let request = wire::LookupAddressRequest {
-            address: text.to_owned(),
-        };
-        shown(&addresses::lookup(&view, &request))
-    };
+    let address = |text: &str| shown(&lookup(&world, text));
     let token = pods::list(
         &view,
         &wire::ListPodsRequest {
