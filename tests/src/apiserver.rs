@@ -60,17 +60,17 @@ pub enum Kind {
 #[derive(Debug)]
 pub enum ApiServer {
     /// See [`embedded::Server`], which has knobs for faults.
-    Embedded(embedded::Server),
+    Embedded(Box<embedded::Server>),
     /// See [`real::Server`].
-    Real(real::Server),
+    Real(Box<real::Server>),
 }
 
 impl ApiServer {
     /// Starts a server; it is ready when this returns.
     pub async fn start(kind: Kind, site: Site) -> anyhow::Result<ApiServer> {
         Ok(match kind {
-            Kind::Embedded => ApiServer::Embedded(embedded::Server::start(site).await?),
-            Kind::Real => ApiServer::Real(real::Server::start(site).await?),
+            Kind::Embedded => ApiServer::Embedded(Box::new(embedded::Server::start(site).await?)),
+            Kind::Real => ApiServer::Real(Box::new(real::Server::start(site).await?)),
         })
     }
 
@@ -88,7 +88,12 @@ impl ApiServer {
 
     /// A client with all rights, which works from any network namespace.
     pub async fn client(&self) -> anyhow::Result<kube::Client> {
-        self.credentials().client(Role::Admin).await
+        self.client_of(Role::Admin).await
+    }
+
+    /// A client with the rights of a role, which works from any network namespace.
+    pub async fn client_of(&self, role: Role) -> anyhow::Result<kube::Client> {
+        self.credentials().client(role).await
     }
 
     /// Ends the server as `kill -9` would: connections break, new ones are refused, what was written stays.

@@ -1,0 +1,151 @@
+//! The kinds of objects that the embedded API server has.
+//!
+//! Pure. Names, groups and scopes as Kubernetes' discovery gives them; nothing about behaviour.
+
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// A kind of object, ordered as lists of kinds show it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Resource {
+    /// Namespaces.
+    Namespaces,
+    /// Nodes.
+    Nodes,
+    /// Pods.
+    Pods,
+    /// NetworkPolicies of networking.k8s.io.
+    NetworkPolicies,
+}
+
+/// Whether objects of a kind live in namespaces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// One per cluster and name.
+    Cluster,
+    /// One per namespace and name.
+    Namespaced,
+}
+
+/// A part of an object with a path of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subresource {
+    /// `status`: all but the specification.
+    Status,
+    /// `finalize`: a namespace's `spec.finalizers`.
+    Finalize,
+}
+
+impl Subresource {
+    /// Its last path segment.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Subresource::Status => "status",
+            Subresource::Finalize => "finalize",
+        }
+    }
+}
+
+impl Resource {
+    /// All kinds.
+    pub const ALL: [Resource; 4] = [
+        Resource::Namespaces,
+        Resource::Nodes,
+        Resource::Pods,
+        Resource::NetworkPolicies,
+    ];
+
+    /// The kind that a path names.
+    pub fn find(group: &str, plural: &str) -> Option<Resource> {
+        Resource::ALL
+            .into_iter()
+            .find(|resource| resource.group() == group && resource.plural() == plural)
+    }
+
+    /// The name in paths.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Resource::Namespaces => "namespaces",
+            Resource::Nodes => "nodes",
+            Resource::Pods => "pods",
+            Resource::NetworkPolicies => "networkpolicies",
+        }
+    }
+
+    /// The `kind` of its objects.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Resource::Namespaces => "Namespace",
+            Resource::Nodes => "Node",
+            Resource::Pods => "Pod",
+            Resource::NetworkPolicies => "NetworkPolicy",
+        }
+    }
+
+    /// What kubectl lets people type instead.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Resource::Namespaces => "ns",
+            Resource::Nodes => "no",
+            Resource::Pods => "po",
+            Resource::NetworkPolicies => "netpol",
+        }
+    }
+
+    /// Its API group; the core group is empty.
+    pub fn group(self) -> &'static str {
+        match self {
+            Resource::Namespaces | Resource::Nodes | Resource::Pods => "",
+            Resource::NetworkPolicies => "networking.k8s.io",
+        }
+    }
+
+    /// The `apiVersion` of its objects.
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Resource::Namespaces | Resource::Nodes | Resource::Pods => "v1",
+            Resource::NetworkPolicies => "networking.k8s.io/v1",
+        }
+    }
+
+    /// Where its objects live.
+    pub fn scope(self) -> Scope {
+        match self {
+            Resource::Namespaces | Resource::Nodes => Scope::Cluster,
+            Resource::Pods | Resource::NetworkPolicies => Scope::Namespaced,
+        }
+    }
+
+    /// The parts with paths of their own.
+    pub fn subresources(self) -> &'static [Subresource] {
+        match self {
+            Resource::Namespaces => &[Subresource::Status, Subresource::Finalize],
+            Resource::Nodes | Resource::Pods => &[Subresource::Status],
+            Resource::NetworkPolicies => &[],
+        }
+    }
+
+    /// The name with its group, as messages say it: `networkpolicies.networking.k8s.io`.
+    pub fn qualified(self) -> String {
+        match self.group() {
+            "" => self.plural().to_owned(),
+            group => format!("{}.{group}", self.plural()),
+        }
+    }
+
+    /// The object as its type understands it: unknown fields are dropped, wrong types are an error.
+    pub fn decode(self, object: Value) -> Result<Value, serde_json::Error> {
+        match self {
+            Resource::Namespaces => through::<Namespace>(object),
+            Resource::Nodes => through::<Node>(object),
+            Resource::Pods => through::<Pod>(object),
+            Resource::NetworkPolicies => through::<NetworkPolicy>(object),
+        }
+    }
+}
+
+fn through<T: DeserializeOwned + Serialize>(object: Value) -> Result<Value, serde_json::Error> {
+    serde_json::to_value(serde_json::from_value::<T>(object)?)
+}
