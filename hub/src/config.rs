@@ -21,15 +21,16 @@ Examples:
 
   With mutual TLS, from a trial PKI:
       hub certs --out ./pki --cluster cluster-a --cluster cluster-b
-      hub --clusters ./clusters --tls-cert pki/hub.crt --tls-key pki/hub.key --client-ca pki/ca.crt
+      hub --clusters ./clusters --client-ca pki/ca.crt \\
+          --tls-cert pki/hub.crt --tls-key pki/hub.key
 
   What the API offers, comments included:
       grpcurl -plaintext localhost:7443 describe bailey.v1.Inventory
 
-What a certificate is for stands in its URI SAN:
-  bailey://<trust domain>/cluster/<id>               enforcers of a cluster: may subscribe and report for it
-  bailey://<trust domain>/cluster/<id>/node/<name>   the enforcer of one node: may do so for that node
-  bailey://<trust domain>/reader                     people and tools: may query
+What a certificate is for stands in its URI SAN, bailey://<trust domain>/…
+  …/cluster/<id>               enforcers of a cluster subscribe and report
+  …/cluster/<id>/node/<name>   the enforcer of one node, for that node only
+  …/reader                     people and tools query
 
 Exit codes:
   0  stopped by SIGTERM or SIGINT
@@ -39,10 +40,11 @@ Exit codes:
 const CERTS_EXAMPLES: &str = "\
 Examples:
   hub certs --out ./pki --cluster cluster-a --cluster cluster-b
-  hub certs --out ./pki --node cluster-a/node-1 --hub-san hub.example.com --hub-san 192.0.2.7
+  hub certs --out ./pki --node cluster-a/node-1 --hub-san hub.example.com
 
-A later run with the same --out keeps the CA and writes the other certificates anew: so a cluster is added, and so
-certificates are renewed. Hub and enforcers take renewed files up without a restart.";
+Run it again with the same --out to add a cluster or to renew certificates: the
+CA is kept, the others are written anew. Hub and enforcers take renewed files up
+without a restart.";
 
 /// The command line.
 #[derive(Parser, Debug)]

@@ -77,7 +77,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The certificates are of no use.
-    #[error("one of --tls-cert, --tls-key and --client-ca")]
+    #[error("cannot use the files of --tls-cert, --tls-key and --client-ca")]
     Tls(#[from] TlsError),
 }
 
@@ -164,6 +164,9 @@ pub async fn routes(queries: Queries) -> Routes {
 /// # Errors
 /// If the server itself fails; what goes wrong with one connection ends that connection.
 pub async fn serve(listener: Listener, routes: Routes, shutdown: Shutdown) -> Result<(), tonic::transport::Error> {
+    if let Ok(address) = listener.local_address() {
+        tracing::info!(%address, "enforcers and queries are served");
+    }
     let (sender, ready) = mpsc::channel(READY_CONNECTIONS);
     let mut stop = shutdown.clone();
     let server = Server::builder()
@@ -230,8 +233,22 @@ async fn admit(acceptor: Acceptor, stream: TcpStream, address: SocketAddr, ready
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
             tracing::debug!(client = %address, "a client has left during the handshake");
         }
-        Ok(Err(error)) => tracing::info!(client = %address, %error, "a client is refused"),
+        Ok(Err(error)) => {
+            let error = with_advice(&error);
+            tracing::info!(client = %address, error, "a client is refused");
+        }
         Err(_elapsed) => tracing::info!(client = %address, "a client has taken too long for its handshake"),
+    }
+}
+
+/// What a handshake failed of. The commonest mistake gets words of its own.
+fn with_advice(error: &io::Error) -> String {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    match cause {
+        Some(rustls::Error::InvalidMessage(_)) => {
+            format!("the client does not speak TLS, as if --insecure were set ({error})")
+        }
+        Some(_) | None => error.to_string(),
     }
 }
 

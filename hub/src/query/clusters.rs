@@ -1,7 +1,7 @@
 //! `ListClusters`. Pure.
 
-use super::View;
 use super::namespaces::{Claim, claim};
+use super::{View, count};
 use crate::inventory::Member;
 use proto::model::ClusterName;
 use proto::wire;
@@ -21,9 +21,9 @@ pub(super) fn list(view: &View<'_>, enforcers: &BTreeMap<ClusterName, u32>) -> w
 }
 
 fn cluster(view: &View<'_>, id: &ClusterName, member: &Member) -> wire::Cluster {
-    let count = |wanted: Claim| {
+    let with = |wanted: Claim| {
         let namespaces = member.namespaces().iter();
-        namespaces.filter(|one| claim(id, &one.labels) == wanted).count() as u64
+        count(namespaces.filter(|one| claim(id, &one.labels) == wanted).count())
     };
     wire::Cluster {
         id: id.to_string(),
@@ -31,10 +31,10 @@ fn cluster(view: &View<'_>, id: &ClusterName, member: &Member) -> wire::Cluster 
         reason: member.reason().unwrap_or_default(),
         last_event: member.last_heard().map(|at| view.timestamp(at)),
         stale_since: member.stale_since().map(|at| view.timestamp(at)),
-        namespaces: member.namespaces().len() as u64,
-        pods: member.pods().count() as u64,
-        unlabelled_namespaces: count(Claim::Missing),
-        mislabelled_namespaces: count(Claim::Foreign),
+        namespaces: count(member.namespaces().len()),
+        pods: count(member.pods().count()),
+        unlabelled_namespaces: with(Claim::Missing),
+        mislabelled_namespaces: with(Claim::Foreign),
         server: member.server().to_owned(),
         enforcers: 0,
     }

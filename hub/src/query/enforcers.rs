@@ -1,6 +1,6 @@
 //! `ListEnforcers`. Pure.
 
-use super::{Refusal, View, duration, page, timestamp};
+use super::{Refusal, View, count, duration, page, timestamp};
 use crate::registry::{Enforcer, Report};
 use proto::model::{ClusterName, Revision};
 use proto::wire;
@@ -93,8 +93,4 @@ fn describe(cluster: &ClusterName, node: &str, enforcer: &Enforcer) -> wire::Enf
         release: message.release.clone(),
         ..known
     }
-}
-
-fn count(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -1,7 +1,7 @@
 //! `ListNamespaces`, and what a namespace says of the cluster it is in. Pure.
 
 use super::page::{Page, Room};
-use super::{Refusal, View, selectors};
+use super::{Refusal, View, count, selectors};
 use proto::model::{CLUSTER_LABEL, ClusterName, Labels};
 use proto::observe::Namespace;
 use proto::wire;
@@ -80,7 +80,7 @@ fn describe(cluster: &ClusterName, namespace: &Namespace, pods: usize) -> wire::
         cluster: cluster.to_string(),
         name: namespace.name.to_string(),
         labels: labels(&namespace.labels),
-        pods: pods as u64,
+        pods: count(pods),
         warning,
     }
 }
