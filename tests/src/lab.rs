@@ -4,12 +4,19 @@
 //! of it is gone when the process is, however it ends; nothing outside the lab's own network namespaces changes.
 
 pub mod address;
+pub mod admin;
+pub mod cluster;
+pub mod control;
+pub mod doors;
 pub mod ends;
 pub mod fabric;
 pub mod layout;
 pub mod links;
 pub mod netns;
 pub mod probe;
+pub mod process;
+pub mod programs;
 pub mod sockets;
 pub mod station;
+pub mod wait;
 pub mod world;

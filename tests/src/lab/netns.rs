@@ -53,6 +53,14 @@ impl Netns {
         })
     }
 
+    /// Another hold on the same one.
+    ///
+    /// # Errors
+    /// If there are no more descriptors.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// Where other processes find it, for `nsenter --net=…`, while this one lives.
     pub fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()))

@@ -1,0 +1,340 @@
+//! What runs on the network: API servers with the world's objects, the hub, an enforcer on every node.
+//!
+//! Real programs, mutual TLS from a trial PKI that `hub certs` writes, kubeconfigs with the rights that each needs.
+
+use super::address::{HUB, Service};
+use super::admin::Admin;
+use super::cluster::Cluster;
+use super::fabric::Fabric;
+use super::netns::Netns;
+use super::process::{Child, Program};
+use super::programs::Programs;
+use super::wait::{Look, until};
+use super::world::{NodeName, World};
+use crate::apiserver::{Kind, Role};
+use anyhow::{Context, Result, bail};
+use futures::future::try_join_all;
+use proto::model::ClusterName;
+use proto::wire::inventory_client::InventoryClient;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
+
+/// How long a program may take to be ready. It takes a second; a machine that builds at the same time takes longer.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// The hub's port on the fabric.
+const HUB_PORT: u16 = 7443;
+/// The hub's health and metrics, on the fabric's own loopback.
+const HUB_ADMIN: &str = "127.0.0.1:9443";
+
+/// The control plane of a lab.
+#[derive(Debug)]
+pub struct Control {
+    programs: Programs,
+    folder: Folder,
+    clusters: BTreeMap<ClusterName, Cluster>,
+    hub: Child,
+    enforcers: BTreeMap<NodeName, Child>,
+    fabric_netns: Netns,
+}
+
+/// The lab's files: kubeconfigs, certificates, logs, state.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// A folder that exists.
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// The kubeconfigs that the hub reads.
+    pub fn clusters(&self) -> PathBuf {
+        self.0.join("clusters")
+    }
+
+    /// The trial PKI.
+    pub fn pki(&self, file: &str) -> PathBuf {
+        self.0.join("pki").join(file)
+    }
+
+    /// A program's output.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.0.join("logs").join(format!("{name}.log"))
+    }
+
+    /// A node's files.
+    fn node(&self, node: &NodeName) -> PathBuf {
+        self.0.join("nodes").join(format!("{}@{}", node.cluster, node.name))
+    }
+
+    /// The socket file of an enforcer's admin listener.
+    pub fn admin(&self, node: &NodeName) -> PathBuf {
+        self.node(node).join("admin.sock")
+    }
+
+    /// A person's kubeconfig.
+    pub fn kubeconfig(&self, cluster: &ClusterName) -> PathBuf {
+        self.0.join(format!("{cluster}.kubeconfig"))
+    }
+}
+
+impl Control {
+    /// Starts API servers, writes the world to them, starts the hub and, once it is ready, an enforcer on each node.
+    ///
+    /// To be awaited on a thread that stays: API servers that are processes end with the thread that started them.
+    ///
+    /// # Errors
+    /// If a part does not become ready; the end of its log is in the error.
+    pub async fn start(kind: Kind, world: &World, fabric: &Fabric, programs: Programs, folder: Folder) -> Result<Self> {
+        for sub in ["clusters", "logs", "pki"] {
+            std::fs::create_dir_all(folder.0.join(sub))?;
+        }
+        let clusters = start_clusters(kind, world, &folder).await?;
+        write_pki(&programs, &folder, world).await?;
+        let fabric_netns = Netns::current()?;
+        let mut hub = hub_program(&programs, &folder).start(&fabric_netns)?;
+        hub_ready(&mut hub).await?;
+        let mut control = Self {
+            programs,
+            folder,
+            clusters,
+            hub,
+            enforcers: BTreeMap::new(),
+            fabric_netns,
+        };
+        for (node, _) in fabric.nodes() {
+            control.start_enforcer(fabric, node)?;
+        }
+        control.enforcers_ready().await?;
+        Ok(control)
+    }
+
+    /// The clusters' API servers.
+    pub fn clusters(&self) -> &BTreeMap<ClusterName, Cluster> {
+        &self.clusters
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn cluster(&self, name: &ClusterName) -> Result<&Cluster> {
+        self.clusters
+            .get(name)
+            .with_context(|| format!("no cluster {name} in this lab"))
+    }
+
+    /// The lab's files.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// The hub.
+    pub fn hub(&self) -> &Child {
+        &self.hub
+    }
+
+    /// The enforcers.
+    pub fn enforcers(&self) -> &BTreeMap<NodeName, Child> {
+        &self.enforcers
+    }
+
+    /// Where the hub serves, on the fabric.
+    pub fn hub_address(&self) -> SocketAddr {
+        hub_address()
+    }
+
+    /// `kill -9` of the hub.
+    pub async fn kill_hub(&mut self) {
+        self.hub.kill().await;
+    }
+
+    /// Starts the hub again; it is ready when this returns.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn restart_hub(&mut self) -> Result<()> {
+        self.hub = hub_program(&self.programs, &self.folder).start(&self.fabric_netns)?;
+        hub_ready(&mut self.hub).await
+    }
+
+    /// `kill -9` of an enforcer.
+    ///
+    /// # Errors
+    /// If the node has none.
+    pub async fn kill_enforcer(&mut self, node: &NodeName) -> Result<()> {
+        self.enforcers
+            .get_mut(node)
+            .with_context(|| format!("no enforcer on {node}"))?
+            .kill()
+            .await;
+        Ok(())
+    }
+
+    /// Starts a node's enforcer (again); it may not be ready when this returns.
+    ///
+    /// # Errors
+    /// If there is no such node.
+    pub fn start_enforcer(&mut self, fabric: &Fabric, node: &NodeName) -> Result<()> {
+        let station = fabric
+            .node(node)
+            .with_context(|| format!("no node {node} in this lab"))?;
+        let folder = self.folder.node(node);
+        std::fs::create_dir_all(&folder)?;
+        let kubeconfig = folder.join("kubeconfig");
+        std::fs::write(&kubeconfig, self.cluster(&node.cluster)?.kubeconfig(Role::Enforcer))?;
+        let child = enforcer_program(&self.programs, &self.folder, node).start(station.netns())?;
+        self.enforcers.insert(node.clone(), child);
+        Ok(())
+    }
+
+    /// Waits until every enforcer says that it is ready.
+    ///
+    /// # Errors
+    /// If one ends, or takes too long.
+    pub async fn enforcers_ready(&self) -> Result<()> {
+        until(START_LIMIT, async || {
+            for (node, child) in &self.enforcers {
+                child.check_alive()?;
+                if let Err(reason) = Admin::Unix(self.folder.admin(node)).is_ready().await {
+                    return Ok(Look::NotYet(format!("{}: {reason}", child.name())));
+                }
+            }
+            Ok(Look::Done(()))
+        })
+        .await
+        .with_context(|| self.last_words())
+    }
+
+    /// Fails if a program has ended.
+    ///
+    /// # Errors
+    /// The end of its log.
+    pub fn check_alive(&self) -> Result<()> {
+        [&self.hub]
+            .into_iter()
+            .chain(self.enforcers.values())
+            .try_for_each(Child::check_alive)
+    }
+
+    /// The ends of all logs, for an error that has no other explanation.
+    pub fn last_words(&self) -> String {
+        let children = [&self.hub].into_iter().chain(self.enforcers.values());
+        let tails: Vec<String> = children
+            .map(|child| format!("{} said last:\n{}", child.name(), child.log_tail()))
+            .collect();
+        tails.join("\n")
+    }
+
+    /// A connection to the hub's queries, as a reader.
+    ///
+    /// # Errors
+    /// If the hub is not there.
+    pub async fn inventory(&self) -> Result<InventoryClient<Channel>> {
+        let read = |file: &str| std::fs::read(self.folder.pki(file)).with_context(|| format!("cannot read pki/{file}"));
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(read("ca.crt")?))
+            .identity(Identity::from_pem(read("reader.crt")?, read("reader.key")?));
+        let endpoint = Channel::from_shared(format!("https://{}", hub_address()))?.tls_config(tls)?;
+        Ok(InventoryClient::new(
+            endpoint
+                .connect()
+                .await
+                .context("cannot connect to the hub as a reader")?,
+        ))
+    }
+
+    /// Ends all programs, and waits until they have ended.
+    pub async fn stop(self) {
+        let children = self.enforcers.into_values().chain([self.hub]);
+        futures::future::join_all(children.map(Child::stop)).await;
+    }
+}
+
+fn hub_address() -> SocketAddr {
+    SocketAddr::new(HUB.addresses()[0], HUB_PORT)
+}
+
+async fn start_clusters(kind: Kind, world: &World, folder: &Folder) -> Result<BTreeMap<ClusterName, Cluster>> {
+    let starts = (1..).zip(&world.clusters).map(|(number, (name, objects))| async move {
+        let dir = folder.0.join("apiservers").join(name.as_str());
+        let cluster = Cluster::start(kind, name.clone(), Service(number), dir).await?;
+        cluster.write(objects).await?;
+        let file = folder.clusters().join(format!("{name}.kubeconfig"));
+        std::fs::write(file, cluster.kubeconfig(Role::Hub))?;
+        anyhow::Ok((name.clone(), cluster))
+    });
+    Ok(try_join_all(starts).await?.into_iter().collect())
+}
+
+async fn write_pki(programs: &Programs, folder: &Folder, world: &World) -> Result<()> {
+    let mut arguments = vec!["certs".to_owned(), format!("--out={}", folder.pki("").display())];
+    arguments.extend(HUB.addresses().map(|address| format!("--hub-san={address}")));
+    arguments.extend(world.nodes().keys().map(|node| format!("--node={node}")));
+    let program = Program {
+        name: "hub certs".to_owned(),
+        binary: programs.hub.clone(),
+        arguments,
+        log: folder.log("certs"),
+    };
+    let mut child = program.start(&Netns::current()?)?;
+    match child.ended().await {
+        Some(status) if status.success() => Ok(()),
+        status => bail!("hub certs failed ({status:?}):\n{}", child.log_tail()),
+    }
+}
+
+fn hub_program(programs: &Programs, folder: &Folder) -> Program {
+    let flag = |name: &str, file: PathBuf| format!("--{name}={}", file.display());
+    Program {
+        name: "hub".to_owned(),
+        binary: programs.hub.clone(),
+        arguments: vec![
+            flag("clusters", folder.clusters()),
+            format!("--listen=[::]:{HUB_PORT}"),
+            flag("tls-cert", folder.pki("hub.crt")),
+            flag("tls-key", folder.pki("hub.key")),
+            flag("client-ca", folder.pki("ca.crt")),
+            format!("--admin={HUB_ADMIN}"),
+        ],
+        log: folder.log("hub"),
+    }
+}
+
+fn enforcer_program(programs: &Programs, folder: &Folder, node: &NodeName) -> Program {
+    let flag = |name: &str, file: PathBuf| format!("--{name}={}", file.display());
+    let certificate = format!("cluster-{}@{}", node.cluster, node.name);
+    Program {
+        name: format!("enforcer of {node}"),
+        binary: programs.enforcer.clone(),
+        arguments: vec![
+            "run".to_owned(),
+            format!("--hub=https://{}", hub_address()),
+            format!("--cluster={}", node.cluster),
+            format!("--node={}", node.name),
+            flag("kubeconfig", folder.node(node).join("kubeconfig")),
+            flag("tls-cert", folder.pki(&format!("{certificate}.crt"))),
+            flag("tls-key", folder.pki(&format!("{certificate}.key"))),
+            flag("hub-ca", folder.pki("ca.crt")),
+            flag("state", folder.node(node).join("state")),
+            format!("--admin=unix:{}", folder.admin(node).display()),
+        ],
+        log: folder.log(&format!("enforcer-{}@{}", node.cluster, node.name)),
+    }
+}
+
+async fn hub_ready(hub: &mut Child) -> Result<()> {
+    let admin = Admin::Tcp(HUB_ADMIN.to_owned());
+    let ready = until(START_LIMIT, async || {
+        hub.check_alive()?;
+        Ok(admin
+            .is_ready()
+            .await
+            .map_or_else(|why| Look::NotYet(format!("the hub: {why}")), Look::Done))
+    });
+    let ready = ready.await;
+    ready.with_context(|| format!("the hub said last:\n{}", hub.log_tail()))
+}

@@ -1,0 +1,85 @@
+//! Where the programs under test are: beside this one, built first if cargo runs this one.
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The programs under test.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// The hub.
+    pub hub: PathBuf,
+    /// The enforcer.
+    pub enforcer: PathBuf,
+}
+
+impl Programs {
+    /// Builds them, as cargo built this program, if it is cargo that runs it; finds them.
+    ///
+    /// # Errors
+    /// If they cannot be built, or are not there.
+    pub fn ready() -> Result<Self> {
+        let folder = folder()?;
+        if let Some(cargo) = cargo() {
+            build(&cargo, &folder)?;
+        }
+        let find = |name: &str| {
+            let path = folder.join(name);
+            if !path.is_file() {
+                bail!(
+                    "{} is not there: build it first, cargo build --release --bins",
+                    path.display()
+                );
+            }
+            Ok(path)
+        };
+        Ok(Self {
+            hub: find("hub")?,
+            enforcer: find("enforcer")?,
+        })
+    }
+}
+
+/// The folder of this program; of a test, the one above it, where programs are.
+fn folder() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("this program does not know where it is")?;
+    let folder = own.parent().context("a program is in a folder")?;
+    Ok(if folder.ends_with("deps") {
+        folder.parent().unwrap_or(folder)
+    } else {
+        folder
+    }
+    .to_owned())
+}
+
+/// With the packages that this program was built with, so that cargo takes the same features and builds nothing twice.
+fn build(cargo: &Path, folder: &Path) -> Result<()> {
+    let mut command = Command::new(cargo);
+    command.args([
+        "build",
+        "--package",
+        "hub",
+        "--package",
+        "enforcer",
+        "--package",
+        "tests",
+        "--bins",
+    ]);
+    if folder.ends_with("release") {
+        command.arg("--release");
+    }
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    let status = status.with_context(|| format!("cannot run {}", cargo.display()))?;
+    if !status.success() {
+        bail!("cargo build of hub and enforcer failed ({status})");
+    }
+    Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "CARGO is how cargo tells a program that it runs it"
+)]
+fn cargo() -> Option<PathBuf> {
+    std::env::var("CARGO").ok().map(PathBuf::from)
+}
