@@ -18,5 +18,6 @@ pub mod process;
 pub mod programs;
 pub mod sockets;
 pub mod station;
+pub mod story;
 pub mod wait;
 pub mod world;

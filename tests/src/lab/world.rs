@@ -189,7 +189,16 @@ pub fn read_manifest(path: &Path) -> Result<Vec<Value>, ReadError> {
         path: path.to_owned(),
         source,
     })?;
-    let documents: Vec<Value> = serde_saphyr::from_slice_multiple(&bytes).map_err(|error| ReadError::Syntax {
+    parse_manifest(path, &bytes)
+}
+
+/// The same from the text of a file that is called `path`.
+///
+/// # Errors
+/// If a document is no object of Kubernetes.
+pub fn parse_manifest(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Vec<Value>, ReadError> {
+    let path = path.as_ref();
+    let documents: Vec<Value> = serde_saphyr::from_slice_multiple(bytes).map_err(|error| ReadError::Syntax {
         path: path.to_owned(),
         reason: error.to_string(),
     })?;
