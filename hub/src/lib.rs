@@ -2,6 +2,7 @@
 
 pub mod authorize;
 pub mod certs;
+pub mod clusters;
 pub mod config;
 pub mod eventloop;
 pub mod file_limit;
@@ -15,6 +16,9 @@ pub mod numbers;
 pub mod query;
 pub mod registry;
 pub mod ring;
+#[cfg(test)]
+mod sample;
 pub mod selector_syntax;
 pub mod server;
 pub mod shutdown;
+pub mod stream;

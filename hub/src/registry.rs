@@ -32,6 +32,15 @@ pub struct Report {
     pub at_wall: SystemTime,
 }
 
+/// Where a stream comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// The other end of its connection.
+    pub address: SocketAddr,
+    /// When the certificate it was granted on ends; `None`: it was granted on none.
+    pub certificate_expires: Option<SystemTime>,
+}
+
 /// One node's enforcer.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Enforcer {
@@ -39,8 +48,8 @@ pub struct Enforcer {
     pub streams: u32,
     /// Where it was seen last.
     pub address: Option<SocketAddr>,
-    /// When the certificate of its last stream ends, in seconds since 1970; `None`: it had none.
-    pub certificate_expires: Option<i64>,
+    /// When the certificate of its last stream ends; `None`: it had none.
+    pub certificate_expires: Option<SystemTime>,
     /// Its last report.
     pub report: Option<Report>,
     /// When it was heard of last.
@@ -64,18 +73,11 @@ impl Registry {
     ///
     /// # Errors
     /// If too many of its cluster are known.
-    pub fn connected(
-        &self,
-        cluster: &ClusterName,
-        node: &Arc<str>,
-        address: Option<SocketAddr>,
-        certificate_expires: Option<i64>,
-        now: Instant,
-    ) -> Result<(), Full> {
+    pub fn connected(&self, cluster: &ClusterName, node: &Arc<str>, origin: Origin, now: Instant) -> Result<(), Full> {
         self.update(cluster, node, now, |enforcer| {
             enforcer.streams += 1;
-            enforcer.address = address;
-            enforcer.certificate_expires = certificate_expires;
+            enforcer.address = Some(origin.address);
+            enforcer.certificate_expires = origin.certificate_expires;
         })
     }
 

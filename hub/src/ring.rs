@@ -19,6 +19,9 @@ pub const RING_LIMIT_BYTES: usize = 64 * 1024 * 1024;
 /// Frames that a subscriber takes at once, so that the lock is short even for one that has much to catch up with.
 const BATCH: usize = 64;
 
+/// Bytes after which it takes no further frame: what a subscriber that stalls keeps from being freed.
+const BATCH_BYTES: usize = 512 * 1024;
+
 /// What a frame is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -134,12 +137,18 @@ impl Ring {
             return Next::Gone;
         };
         let index = usize::try_from(index).expect("positions are never past the end");
+        let mut room = BATCH_BYTES;
         let frames: Vec<Bytes> = self
             .frames
             .iter()
             .skip(index)
             .take(BATCH)
-            .map(|one| one.bytes.clone())
+            .take_while(|frame| {
+                let fits = room > 0;
+                room = room.saturating_sub(frame.bytes.len());
+                fits
+            })
+            .map(|frame| frame.bytes.clone())
             .collect();
         if frames.is_empty() {
             return Next::End;

@@ -1,0 +1,2 @@
+//! Which clusters there are: the folder of kubeconfigs.
+pub mod folder;
