@@ -297,4 +297,5 @@ impl PolicyRule {
 }
 
 #[cfg(test)]
+#[expect(clippy::too_many_lines, reason = "tables of pieces are long")]
 mod tests;

@@ -1,4 +1,8 @@
 //! What worlds compile to: golden rulesets, and the verdicts of the interpreter on them.
 
 mod manifests;
+#[expect(clippy::too_many_lines, reason = "golden rulesets are long")]
+mod pieces;
 mod stories;
+#[expect(clippy::too_many_lines, reason = "golden rulesets are long")]
+mod subjects;

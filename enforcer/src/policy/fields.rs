@@ -38,13 +38,18 @@ impl fmt::Display for Field<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root(name) => f.write_str(name),
-            Self::Member(parent, name) if name.bytes().all(|b| b.is_ascii_alphanumeric()) && name.len() <= SHOWN => {
+            Self::Member(parent, name) if is_plain(name) => {
                 write!(f, "{parent}.{name}")
             }
             Self::Member(parent, name) => write!(f, "{parent}[{}]", quoted(name)),
             Self::Entry(parent, index) => write!(f, "{parent}[{index}]"),
         }
     }
+}
+
+/// Whether a name can stand in a path as it is.
+fn is_plain(name: &str) -> bool {
+    (1..=SHOWN).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// Why a piece is void.

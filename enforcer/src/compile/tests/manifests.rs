@@ -97,11 +97,28 @@ impl Clusters {
     /// What one node compiles.
     pub fn ruleset(&self, node: &Node, node_addresses: &BTreeSet<IpAddr>, switches: Switches) -> Ruleset {
         let mut mirror = Mirror::new(node.cluster.clone());
-        for (name, cluster) in &self.0 {
-            let mut pods = Pods::default();
-            pods.apply(Event::Synced(cluster.pods.values().cloned().collect()));
-            mirror.set_part(name, Some(part(name, &pods, cluster.namespaces.values())));
+        for name in self.0.keys() {
+            self.show(name, &mut mirror);
         }
+        self.ruleset_with(&mirror, node, node_addresses, switches)
+    }
+
+    /// Shows a mirror what a cluster holds.
+    pub fn show(&self, name: &ClusterName, mirror: &mut Mirror) {
+        let cluster = &self.0[name];
+        let mut pods = Pods::default();
+        pods.apply(Event::Synced(cluster.pods.values().cloned().collect()));
+        mirror.set_part(name, Some(part(name, &pods, cluster.namespaces.values())));
+    }
+
+    /// What one node with this mirror compiles.
+    pub fn ruleset_with(
+        &self,
+        mirror: &Mirror,
+        node: &Node,
+        node_addresses: &BTreeSet<IpAddr>,
+        switches: Switches,
+    ) -> Ruleset {
         let own = &self.0[&node.cluster];
         let pods: Vec<Arc<Pod>> = own
             .pods
@@ -115,8 +132,76 @@ impl Clusters {
             policies: &own.policies,
             pods: &pods,
             node_addresses,
-            mirror: &mirror,
+            mirror,
             switches,
         })
     }
+}
+
+/// A small world: the node `n1` of cluster `a` with two pods of `shop`, and in cluster `b` one of `shop` and one of `other`.
+pub const SMALL: [(&str, &str); 2] = [
+    (
+        "a",
+        "
+kind: Namespace
+metadata: {name: shop, labels: {cluster.clusterset.k8s.io/cluster-name: a}}
+---
+kind: Pod
+metadata: {namespace: shop, name: web, labels: {app: web}}
+spec: {nodeName: n1, containers: [{ports: [{name: http, containerPort: 8080}, {name: dns, protocol: UDP, containerPort: 53}]}]}
+status: {phase: Running, podIPs: [{ip: 10.1.1.1}, {ip: fd00:1::1}]}
+---
+kind: Pod
+metadata: {namespace: shop, name: db, labels: {app: db}}
+spec: {nodeName: n1, containers: [{ports: [{name: sql, containerPort: 5432}]}]}
+status: {phase: Running, podIPs: [{ip: 10.1.1.2}, {ip: fd00:1::2}]}
+",
+    ),
+    (
+        "b",
+        "
+kind: Namespace
+metadata: {name: shop, labels: {cluster.clusterset.k8s.io/cluster-name: b}}
+---
+kind: Namespace
+metadata: {name: other, labels: {team: green}}
+---
+kind: Pod
+metadata: {namespace: shop, name: web, labels: {app: web}}
+spec: {nodeName: n1, containers: [{ports: [{name: http, containerPort: 9090}]}]}
+status: {phase: Running, podIPs: [{ip: 10.2.1.1}, {ip: fd00:2::1}]}
+---
+kind: Pod
+metadata: {namespace: other, name: job, labels: {app: job}}
+spec: {nodeName: n1, containers: [{ports: [{name: http, containerPort: 8000}, {name: http, containerPort: 8001}]}]}
+status: {phase: Running, podIP: 10.2.2.2}
+",
+    ),
+];
+
+/// The ruleset of node `n1` of cluster `a`, in the small world with `manifests` of cluster `a` beside, as text without
+/// the chains that are always there.
+pub fn compiled(manifests: &str) -> String {
+    compiled_with(&[("a", manifests)], &[], Switches::default())
+}
+
+/// As [`compiled`], with manifests of several clusters, addresses of the node's own, and switches.
+pub fn compiled_with(manifests: &[(&str, &str)], node_addresses: &[&str], switches: Switches) -> String {
+    let mut clusters = Clusters::default();
+    for (cluster, manifests) in SMALL.iter().chain(manifests) {
+        clusters.load(cluster, manifests);
+    }
+    let node = Node {
+        cluster: ClusterName::new("a").unwrap(),
+        name: "n1".into(),
+    };
+    let node_addresses = node_addresses.iter().map(|address| address.parse().unwrap()).collect();
+    let mut ruleset = clusters.ruleset(&node, &node_addresses, switches);
+    for table in ruleset.tables.values_mut() {
+        table
+            .chains
+            .retain(|name, _| !["common", "egress", "ingress"].contains(&name.as_str()));
+        table.dispatch.retain(|_, map| !map.is_empty());
+    }
+    ruleset.to_string()
 }

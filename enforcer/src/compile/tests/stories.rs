@@ -217,13 +217,10 @@ TCP 5432                    1  2  3  4  5  6  7  8  9 10 11 12 13 14
     );
 }
 
-#[test]
-fn a_cross_cluster_boundary() {
-    check(
-        &[
-            (
-                "cluster-a",
-                "
+const CROSS_CLUSTER_BOUNDARY: &[(&str, &str)] = &[
+    (
+        "cluster-a",
+        "
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: ledger-from-pci-billing, namespace: payments}
@@ -240,10 +237,10 @@ spec:
     ports:
     - {protocol: TCP, port: 5432}
 ",
-            ),
-            (
-                "pci",
-                "
+    ),
+    (
+        "pci",
+        "
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: billing-to-ledger-only, namespace: billing}
@@ -260,12 +257,16 @@ spec:
     ports:
     - {protocol: TCP, port: 5432}
 ",
-            ),
-        ],
-        &[
-            (
-                5432,
-                "
+    ),
+];
+
+#[test]
+fn a_cross_cluster_boundary() {
+    check(
+        CROSS_CLUSTER_BOUNDARY,
+        &[(
+            5432,
+            "
 TCP 5432                    1  2  3  4  5  6  7  8  9 10 11 12 13 14
  1  a/default/debug         s  .  X  .  .  .  .  .  .  .  .  .  .  .
  2  a/payments/billing-0    .  s  X  .  .  .  .  .  .  .  .  .  .  .
@@ -282,10 +283,17 @@ TCP 5432                    1  2  3  4  5  6  7  8  9 10 11 12 13 14
 13  pci/default/debug       .  .  X  .  .  .  .  .  .  .  .  .  s  .
 14  outside (198.51.100.7)  .  .  X  .  .  .  .  .  .  .  .  .  .  s
 ",
-            ),
-            (
-                8080,
-                "
+        )],
+    );
+}
+
+#[test]
+fn a_cross_cluster_boundary_at_another_port() {
+    check(
+        CROSS_CLUSTER_BOUNDARY,
+        &[(
+            8080,
+            "
 TCP 8080                    1  2  3  4  5  6  7  8  9 10 11 12 13 14
  1  a/default/debug         s  .  X  .  .  .  .  .  .  .  .  .  .  .
  2  a/payments/billing-0    .  s  X  .  .  .  .  .  .  .  .  .  .  .
@@ -302,8 +310,7 @@ TCP 8080                    1  2  3  4  5  6  7  8  9 10 11 12 13 14
 13  pci/default/debug       .  .  X  .  .  .  .  .  .  .  .  .  s  .
 14  outside (198.51.100.7)  .  .  X  .  .  .  .  .  .  .  .  .  .  s
 ",
-            ),
-        ],
+        )],
     );
 }
 

@@ -1,0 +1,524 @@
+//! Who is isolated, and who is a member: awkward pods, addresses and claims.
+
+use super::manifests::{Clusters, Node, SMALL, compiled, compiled_with};
+use expect_test::{Expect, expect};
+use proto::mirror::Mirror;
+use proto::model::ClusterName;
+use proto::selector::{BarePodSelector, Switches};
+use std::collections::BTreeSet;
+
+#[track_caller]
+fn check(manifests: &str, expected: Expect) {
+    expected.assert_eq(&compiled(manifests));
+}
+
+/// The ruleset of a node without policies, as the kernel gets it.
+#[test]
+fn nobody_isolated() {
+    let mut clusters = Clusters::default();
+    for (cluster, manifests) in SMALL {
+        clusters.load(cluster, manifests);
+    }
+    let node = Node {
+        cluster: ClusterName::new("a").unwrap(),
+        name: "n1".into(),
+    };
+    let ruleset = clusters.ruleset(&node, &BTreeSet::new(), Switches::default());
+    expect![[r#"
+        table ip bailey {
+          map egress {
+          }
+          map ingress {
+          }
+          chain common {
+            ct state established,related accept
+            l4proto 17 sport 68 dport 67 accept
+            l4proto 17 sport 67 dport 68 accept
+          }
+          chain egress {
+            jump common
+            saddr vmap @egress
+          }
+          chain ingress {
+            jump common
+            daddr vmap @ingress
+          }
+        }
+        table ip6 bailey {
+          map egress {
+          }
+          map ingress {
+          }
+          chain common {
+            ct state established,related accept
+            l4proto 58 icmpv6 type { 130, 131, 132, 133, 134, 135, 136, 137, 143 } accept
+            l4proto 17 sport 546 dport 547 accept
+            l4proto 17 sport 547 dport 546 accept
+          }
+          chain egress {
+            jump common
+            saddr vmap @egress
+          }
+          chain ingress {
+            jump common
+            daddr vmap @ingress
+          }
+        }
+    "#]]
+    .assert_eq(&ruleset.to_string());
+}
+
+/// Whatever the mirror saw before, and in whatever order (S120).
+#[test]
+fn the_path_to_a_world_does_not_show() {
+    let policy = "
+kind: NetworkPolicy
+metadata: {namespace: shop, name: some}
+spec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {}}]}, {ports: [{port: http}]}]}
+";
+    let (a, b) = (ClusterName::new("a").unwrap(), ClusterName::new("b").unwrap());
+    let node = Node {
+        cluster: a.clone(),
+        name: "n1".into(),
+    };
+    let mut clusters = Clusters::default();
+    for (cluster, manifests) in SMALL.iter().chain(&[("a", policy)]) {
+        clusters.load(cluster, manifests);
+    }
+    let mut earlier = clusters.clone();
+    earlier.load(
+        "b",
+        "
+kind: Pod
+metadata: {namespace: shop, name: earlier, labels: {app: earlier}}
+spec: {nodeName: n1}
+status: {phase: Running, podIP: 10.2.1.9}
+",
+    );
+    let mut mirror = Mirror::new(a.clone());
+    earlier.show(&b, &mut mirror);
+    clusters.show(&a, &mut mirror);
+    clusters.show(&b, &mut mirror);
+    let none = BTreeSet::new();
+    assert_eq!(
+        clusters.ruleset_with(&mirror, &node, &none, Switches::default()),
+        clusters.ruleset(&node, &none, Switches::default())
+    );
+}
+
+/// Pods of other namespaces, nodes and clusters, finished ones, and those on the host network (S3, S70, S81, S98).
+#[test]
+fn pods_that_are_no_subjects() {
+    check(
+        r"
+kind: NetworkPolicy
+metadata: {namespace: other, name: in-other}
+spec: {podSelector: {}}
+---
+kind: NetworkPolicy
+metadata: {namespace: shop, name: deny}
+spec: {podSelector: {matchLabels: {app: gone}}}
+---
+kind: Pod
+metadata: {namespace: shop, name: done, labels: {app: gone}}
+spec: {nodeName: n1}
+status: {phase: Succeeded, podIP: 10.1.1.3}
+---
+kind: Pod
+metadata: {namespace: shop, name: host, labels: {app: gone}}
+spec: {nodeName: n1, hostNetwork: true}
+status: {phase: Running, podIP: 10.1.1.4}
+---
+kind: Pod
+metadata: {namespace: shop, name: elsewhere, labels: {app: gone}}
+spec: {nodeName: n2}
+status: {phase: Running, podIP: 10.1.1.5}
+",
+        expect![[r#"
+            table ip bailey {
+            }
+            table ip6 bailey {
+            }
+        "#]],
+    );
+}
+
+/// An address of the node's own is neither isolated nor a member, whatever pod claims it (I7).
+#[test]
+fn a_node_address_is_no_pods() {
+    let policy = "
+kind: NetworkPolicy
+metadata: {namespace: shop, name: deny}
+spec: {podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}
+";
+    let compiled = compiled_with(&[("a", policy)], &["10.1.1.1", "fd00:1::2"], Switches::default());
+    expect![[r#"
+        set bly4-c2akighf7n6nmj4e73w4zcr25k hash:ip {
+          10.2.1.1
+        }
+        set bly6-c2akighf7n6nmj4e73w4zcr25k hash:ip {
+          fd00:1::1
+          fd00:2::1
+        }
+        table ip bailey {
+          map ingress {
+            10.1.1.2 : goto ingress-10.1.1.2
+          }
+          chain ingress-10.1.1.2 {
+            saddr 10.1.1.2 accept
+            jump policy-wprq4cwwgqqacc4cmiqzf4tyto
+            drop
+          }
+          chain policy-wprq4cwwgqqacc4cmiqzf4tyto {
+            saddr @bly4-c2akighf7n6nmj4e73w4zcr25k accept
+          }
+        }
+        table ip6 bailey {
+          map ingress {
+            fd00:1::1 : goto ingress-fd00.1..1
+          }
+          chain ingress-fd00.1..1 {
+            saddr fd00:1::1 accept
+            jump policy-nob7xifzqs326tintjau3zpnrm
+            drop
+          }
+          chain policy-nob7xifzqs326tintjau3zpnrm {
+            saddr @bly6-c2akighf7n6nmj4e73w4zcr25k accept
+          }
+        }
+    "#]]
+    .assert_eq(&compiled);
+}
+
+/// It is the new pod's while the old one is still terminating (S83).
+#[test]
+fn an_address_that_changes_hands() {
+    check(
+        r#"
+kind: NetworkPolicy
+metadata: {namespace: shop, name: deny}
+spec: {podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}
+---
+kind: Pod
+metadata: {namespace: shop, name: old, labels: {app: web}, deletionTimestamp: "2026-01-01T00:00:00Z"}
+spec: {nodeName: n1}
+status: {phase: Running, podIP: 10.1.1.3}
+---
+kind: Pod
+metadata: {namespace: shop, name: new, labels: {app: new}}
+spec: {nodeName: n1}
+status: {phase: Running, podIP: 10.1.1.3}
+"#,
+        expect![[r#"
+            set bly4-c2akighf7n6nmj4e73w4zcr25k hash:ip {
+              10.1.1.1
+              10.2.1.1
+            }
+            set bly6-c2akighf7n6nmj4e73w4zcr25k hash:ip {
+              fd00:1::1
+              fd00:2::1
+            }
+            table ip bailey {
+              map ingress {
+                10.1.1.1 : goto ingress-10.1.1.1
+                10.1.1.2 : goto ingress-10.1.1.2
+                10.1.1.3 : goto ingress-10.1.1.3
+              }
+              chain ingress-10.1.1.1 {
+                saddr 10.1.1.1 accept
+                jump policy-wprq4cwwgqqacc4cmiqzf4tyto
+                drop
+              }
+              chain ingress-10.1.1.2 {
+                saddr 10.1.1.2 accept
+                jump policy-wprq4cwwgqqacc4cmiqzf4tyto
+                drop
+              }
+              chain ingress-10.1.1.3 {
+                saddr 10.1.1.3 accept
+                jump policy-wprq4cwwgqqacc4cmiqzf4tyto
+                drop
+              }
+              chain policy-wprq4cwwgqqacc4cmiqzf4tyto {
+                saddr @bly4-c2akighf7n6nmj4e73w4zcr25k accept
+              }
+            }
+            table ip6 bailey {
+              map ingress {
+                fd00:1::1 : goto ingress-fd00.1..1
+                fd00:1::2 : goto ingress-fd00.1..2
+              }
+              chain ingress-fd00.1..1 {
+                saddr fd00:1::1 accept
+                jump policy-nob7xifzqs326tintjau3zpnrm
+                drop
+              }
+              chain ingress-fd00.1..2 {
+                saddr fd00:1::2 accept
+                jump policy-nob7xifzqs326tintjau3zpnrm
+                drop
+              }
+              chain policy-nob7xifzqs326tintjau3zpnrm {
+                saddr @bly6-c2akighf7n6nmj4e73w4zcr25k accept
+              }
+            }
+        "#]],
+    );
+}
+
+/// It admits what both pods admit (I5).
+#[test]
+fn an_address_of_two_pods() {
+    check(
+        r"
+kind: NetworkPolicy
+metadata: {namespace: shop, name: one}
+spec: {podSelector: {matchLabels: {app: one}}, ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}, {ports: [{port: 80}]}]}
+---
+kind: NetworkPolicy
+metadata: {namespace: shop, name: two}
+spec: {podSelector: {matchLabels: {app: two}}, ingress: [{ports: [{port: 80}, {port: 81}]}]}
+---
+kind: Pod
+metadata: {namespace: shop, name: one, labels: {app: one}}
+spec: {nodeName: n1}
+status: {phase: Running, podIP: 10.1.1.3}
+---
+kind: Pod
+metadata: {namespace: shop, name: two, labels: {app: two}}
+spec: {nodeName: n1}
+status: {phase: Running, podIP: 10.1.1.3}
+",
+        expect![[r#"
+            set bly4-lmxdg3dns4mbvlmkkvlfr5crgq hash:net {
+              192.0.2.0/24
+            }
+            table ip bailey {
+              map ingress {
+                10.1.1.3 : goto ingress-10.1.1.3
+              }
+              chain ingress-10.1.1.3 {
+                saddr 10.1.1.3 accept
+                jump policy-46urfag53feuebks5fl2ysddyo
+                drop
+              }
+              chain policy-46urfag53feuebks5fl2ysddyo {
+                l4proto 6 dport 80 dport 80-81 accept
+                l4proto 6 dport 80-81 saddr @bly4-lmxdg3dns4mbvlmkkvlfr5crgq accept
+              }
+            }
+            table ip6 bailey {
+            }
+        "#]],
+    );
+}
+
+/// It is a member of what both are (I5).
+#[test]
+fn a_member_that_two_pods_claim() {
+    check(
+        r"
+kind: NetworkPolicy
+metadata: {namespace: shop, name: deny}
+spec: {podSelector: {matchLabels: {app: db}}, policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: web}}}]}, {ports: [{port: http}]}, {to: [{podSelector: {matchLabels: {tier: front}}}]}]}
+---
+kind: Pod
+metadata: {namespace: shop, name: one, labels: {app: web, tier: front}}
+spec: {nodeName: n2, containers: [{ports: [{name: http, containerPort: 1}, {name: http, containerPort: 2}]}]}
+status: {phase: Running, podIP: 10.1.1.3}
+---
+kind: Pod
+metadata: {namespace: shop, name: two, labels: {app: job, tier: front}}
+spec: {nodeName: n2, containers: [{ports: [{name: http, containerPort: 2}]}]}
+status: {phase: Running, podIP: 10.1.1.3}
+",
+        expect![[r#"
+            set bly4-554ahsldkfvkj6aorhr57ortxd hash:ip {
+              10.1.1.3
+            }
+            set bly4-c2akighf7n6nmj4e73w4zcr25k hash:ip {
+              10.1.1.1
+              10.2.1.1
+            }
+            set bly4-ksi3arhgxxtecupibpt4henmgh hash:ip,port {
+              10.1.1.1,tcp:8080
+              10.1.1.3,tcp:2
+              10.2.1.1,tcp:9090
+              10.2.2.2,tcp:8000
+              10.2.2.2,tcp:8001
+            }
+            set bly6-554ahsldkfvkj6aorhr57ortxd hash:ip {
+            }
+            set bly6-c2akighf7n6nmj4e73w4zcr25k hash:ip {
+              fd00:1::1
+              fd00:2::1
+            }
+            set bly6-ksi3arhgxxtecupibpt4henmgh hash:ip,port {
+              fd00:1::1,tcp:8080
+              fd00:2::1,tcp:9090
+            }
+            table ip bailey {
+              map egress {
+                10.1.1.2 : goto egress-10.1.1.2
+              }
+              chain egress-10.1.1.2 {
+                daddr 10.1.1.2 accept
+                jump policy-pzch576tfozghi2ruqogtbbszc
+                drop
+              }
+              chain policy-pzch576tfozghi2ruqogtbbszc {
+                daddr @bly4-554ahsldkfvkj6aorhr57ortxd accept
+                daddr @bly4-c2akighf7n6nmj4e73w4zcr25k accept
+                daddr,dport @bly4-ksi3arhgxxtecupibpt4henmgh accept
+              }
+            }
+            table ip6 bailey {
+              map egress {
+                fd00:1::2 : goto egress-fd00.1..2
+              }
+              chain egress-fd00.1..2 {
+                daddr fd00:1::2 accept
+                jump policy-a34pdezl5pkslncawazkq654ro
+                drop
+              }
+              chain policy-a34pdezl5pkslncawazkq654ro {
+                daddr @bly6-554ahsldkfvkj6aorhr57ortxd accept
+                daddr @bly6-c2akighf7n6nmj4e73w4zcr25k accept
+                daddr,dport @bly6-ksi3arhgxxtecupibpt4henmgh accept
+              }
+            }
+        "#]],
+    );
+}
+
+/// At home the own cluster's claim alone counts; elsewhere all must agree (S113).
+#[test]
+fn addresses_that_two_clusters_claim() {
+    let policy = "
+kind: NetworkPolicy
+metadata: {namespace: shop, name: claims}
+spec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}
+";
+    let rogue = "
+kind: Pod
+metadata: {namespace: shop, name: rogue, labels: {app: job}}
+spec: {nodeName: n1}
+status: {phase: Running, podIP: 10.1.1.1}
+---
+kind: Pod
+metadata: {namespace: shop, name: thief, labels: {app: job}}
+spec: {nodeName: n1}
+status: {phase: Running, podIP: 10.2.1.1}
+---
+kind: Pod
+metadata: {namespace: shop, name: twin, labels: {app: web}}
+spec: {nodeName: n1}
+status: {phase: Running, podIP: 10.2.2.2}
+";
+    let twin = "
+kind: Pod
+metadata: {namespace: shop, name: twin, labels: {app: web}}
+spec: {nodeName: n1}
+status: {phase: Running, podIP: 10.2.2.2}
+";
+    let compiled = compiled_with(&[("a", policy), ("c", rogue), ("d", twin)], &[], Switches::default());
+    expect![[r#"
+        set bly4-c2akighf7n6nmj4e73w4zcr25k hash:ip {
+          10.1.1.1
+        }
+        set bly6-c2akighf7n6nmj4e73w4zcr25k hash:ip {
+          fd00:1::1
+          fd00:2::1
+        }
+        table ip bailey {
+          map ingress {
+            10.1.1.2 : goto ingress-10.1.1.2
+          }
+          chain ingress-10.1.1.2 {
+            saddr 10.1.1.2 accept
+            jump policy-wprq4cwwgqqacc4cmiqzf4tyto
+            drop
+          }
+          chain policy-wprq4cwwgqqacc4cmiqzf4tyto {
+            saddr @bly4-c2akighf7n6nmj4e73w4zcr25k accept
+          }
+        }
+        table ip6 bailey {
+          map ingress {
+            fd00:1::2 : goto ingress-fd00.1..2
+          }
+          chain ingress-fd00.1..2 {
+            saddr fd00:1::2 accept
+            jump policy-nob7xifzqs326tintjau3zpnrm
+            drop
+          }
+          chain policy-nob7xifzqs326tintjau3zpnrm {
+            saddr @bly6-c2akighf7n6nmj4e73w4zcr25k accept
+          }
+        }
+    "#]]
+    .assert_eq(&compiled);
+}
+
+/// The switch narrows bare `podSelector`s and nothing else (L1).
+#[test]
+fn a_local_bare_pod_selector() {
+    let policy = "
+kind: NetworkPolicy
+metadata: {namespace: shop, name: local}
+spec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {}}, {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}}]}]}
+";
+    let switches = Switches {
+        bare_pod_selector: BarePodSelector::Local,
+        ..Switches::default()
+    };
+    expect![[r#"
+        set bly4-vsu5epu5ay6u6vrmz7rp6dokyi hash:ip {
+          10.1.1.1
+          10.1.1.2
+          10.2.1.1
+        }
+        set bly4-yimi2e22g4qswlhfafdwawcoow hash:ip {
+          10.1.1.1
+          10.1.1.2
+        }
+        set bly6-vsu5epu5ay6u6vrmz7rp6dokyi hash:ip {
+          fd00:1::1
+          fd00:1::2
+          fd00:2::1
+        }
+        set bly6-yimi2e22g4qswlhfafdwawcoow hash:ip {
+          fd00:1::1
+          fd00:1::2
+        }
+        table ip bailey {
+          map ingress {
+            10.1.1.2 : goto ingress-10.1.1.2
+          }
+          chain ingress-10.1.1.2 {
+            saddr 10.1.1.2 accept
+            jump policy-nl644evue3qdy6pywqqsmgy4ii
+            drop
+          }
+          chain policy-nl644evue3qdy6pywqqsmgy4ii {
+            saddr @bly4-vsu5epu5ay6u6vrmz7rp6dokyi accept
+            saddr @bly4-yimi2e22g4qswlhfafdwawcoow accept
+          }
+        }
+        table ip6 bailey {
+          map ingress {
+            fd00:1::2 : goto ingress-fd00.1..2
+          }
+          chain ingress-fd00.1..2 {
+            saddr fd00:1::2 accept
+            jump policy-bkecag2mrd32lhlk4jpxil5h67
+            drop
+          }
+          chain policy-bkecag2mrd32lhlk4jpxil5h67 {
+            saddr @bly6-vsu5epu5ay6u6vrmz7rp6dokyi accept
+            saddr @bly6-yimi2e22g4qswlhfafdwawcoow accept
+          }
+        }
+    "#]]
+    .assert_eq(&compiled_with(&[("a", policy)], &[], switches));
+}
