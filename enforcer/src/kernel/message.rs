@@ -325,4 +325,4 @@ impl<'a> Iterator for Attributes<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::kernel) mod tests;
