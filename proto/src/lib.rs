@@ -4,6 +4,7 @@
 //! address, what a label selector selects, and the two feeds (a cluster's API server, a hub) with the mirror the
 //! second one fills. Hub and enforcer both import this crate and never each other.
 
+pub mod backoff;
 pub mod convert;
 pub mod mirror;
 pub mod model;
