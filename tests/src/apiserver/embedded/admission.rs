@@ -243,19 +243,11 @@ impl Faults {
                 if !(letters && name.len() <= 15 && is_dns(name, 15, false)) {
                     self.invalid(&format!("{field}.port"), name, "must be a valid port name");
                 }
-                if end.is_some() {
-                    self.forbidden(
-                        &format!("{field}.endPort"),
-                        "may not be specified when `port` is non-numeric",
-                    );
+                if let Some(end) = end {
+                    self.invalid(&format!("{field}.endPort"), &end.to_string(), "`port` must be a number");
                 }
             }
-            (None, Some(_)) => {
-                self.forbidden(
-                    &format!("{field}.endPort"),
-                    "may not be specified when `port` is not specified",
-                );
-            }
+            (None, Some(end)) => self.invalid(&format!("{field}.endPort"), &end.to_string(), "`port` must be set"),
             (None, None) => {}
         }
     }

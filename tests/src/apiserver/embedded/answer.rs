@@ -103,34 +103,37 @@ fn role(header: Option<&header::HeaderValue>) -> Option<Role> {
     Role::ALL.into_iter().find(|role| role.token() == token)
 }
 
+/// The resource as RBAC names it, with its subresource.
+fn rbac_name(target: &Target) -> String {
+    match target.subresource {
+        None => target.resource.plural().to_owned(),
+        Some(part) => format!("{}/{}", target.resource.plural(), part.as_str()),
+    }
+}
+
 fn may(role: Role, request: &Request) -> bool {
-    let (resource, verb) = (request.target.resource, request.verb.as_str());
-    let part = request
-        .target
-        .subresource
-        .map_or(String::new(), |part| format!("/{}", part.as_str()));
-    let name = format!("{}{part}", resource.plural());
+    let (group, name, verb) = (
+        request.target.resource.group(),
+        rbac_name(&request.target),
+        request.verb.as_str(),
+    );
     let lists = |words: &[&str], word: &str| words.contains(&"*") || words.contains(&word);
-    role.rules().iter().any(|(group, resources, verbs)| {
-        lists(&[group], resource.group()) && lists(resources, &name) && lists(verbs, verb)
-    })
+    let grants = |(groups, resources, verbs): &(&str, &[&str], &[&str])| {
+        lists(&[groups], group) && lists(resources, &name) && lists(verbs, verb)
+    };
+    role.rules().iter().any(grants)
 }
 
 fn refusal(role: Role, request: &Request) -> Failure {
-    let Target {
-        resource,
-        namespace,
-        name,
-        ..
-    } = &request.target;
-    let place = match namespace {
+    let target = &request.target;
+    let place = match &target.namespace {
         Some(namespace) => format!("in the namespace \"{namespace}\""),
         None => "at the cluster scope".to_owned(),
     };
-    let (user, verb, plural) = (role.user(), request.verb.as_str(), resource.plural());
-    let group = resource.group();
-    let why = format!("User \"{user}\" cannot {verb} resource \"{plural}\" in API group \"{group}\" {place}");
-    Failure::forbidden(*resource, name.as_deref().unwrap_or(""), &why)
+    let (user, verb, name) = (role.user(), request.verb.as_str(), rbac_name(target));
+    let group = target.resource.group();
+    let why = format!("User \"{user}\" cannot {verb} resource \"{name}\" in API group \"{group}\" {place}");
+    Failure::forbidden(target.resource, target.name.as_deref().unwrap_or(""), &why)
 }
 
 /// Reads or writes objects, and moves the head of the history.

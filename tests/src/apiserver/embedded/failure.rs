@@ -37,7 +37,10 @@ impl Failure {
     }
 
     fn about(mut self, resource: Resource, name: &str) -> Failure {
-        self.details = json!({"name": name, "kind": resource.plural()});
+        self.details = json!({ "kind": resource.plural() });
+        if !name.is_empty() {
+            self.details["name"] = json!(name);
+        }
         if !resource.group().is_empty() {
             self.details["group"] = json!(resource.group());
         }
@@ -101,6 +104,15 @@ impl Failure {
         Failure::new(409, "Conflict", message).about(resource, name)
     }
 
+    /// The object is not the one that the caller means to delete.
+    pub fn precondition(resource: Resource, name: &str, why: &str) -> Failure {
+        let mut failure = Failure::conflict(resource, name, why);
+        // Here, and only here, the real server names the kind instead of the resource.
+        failure.message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind(resource));
+        failure.details["kind"] = json!(resource.kind());
+        failure
+    }
+
     /// What the caller asks about is forgotten.
     pub fn expired(message: impl Into<String>) -> Failure {
         Failure::new(410, "Expired", message.into())
@@ -122,10 +134,7 @@ impl Failure {
         } else {
             format!("[{}]", faults.join(", "))
         };
-        let kind = match resource.group() {
-            "" => resource.kind().to_owned(),
-            group => format!("{}.{group}", resource.kind()),
-        };
+        let kind = kind(resource);
         let mut failure = Failure::new(422, "Invalid", format!("{kind} \"{name}\" is invalid: {text}"));
         failure = failure.about(resource, name);
         failure.details["kind"] = json!(resource.kind());
@@ -181,5 +190,13 @@ impl Failure {
             (details, None) => status["details"] = details.clone(),
         }
         status
+    }
+}
+
+/// The kind with its group, as messages say it.
+fn kind(resource: Resource) -> String {
+    match resource.group() {
+        "" => resource.kind().to_owned(),
+        group => format!("{}.{group}", resource.kind()),
     }
 }

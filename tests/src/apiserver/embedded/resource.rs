@@ -147,5 +147,27 @@ impl Resource {
 }
 
 fn through<T: DeserializeOwned + Serialize>(object: Value) -> Result<Value, serde_json::Error> {
-    serde_json::to_value(serde_json::from_value::<T>(object)?)
+    let mut object = serde_json::to_value(serde_json::from_value::<T>(object)?)?;
+    drop_empty(&mut object);
+    Ok(object)
+}
+
+/// Maps that the API's types leave out when they are empty. (Other empty objects, selectors above all, mean something.)
+const OPTIONAL_MAPS: [&str; 3] = ["annotations", "labels", "matchLabels"];
+
+/// Leaves out what the API's types leave out: nulls, empty lists and some empty maps.
+fn drop_empty(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, field| match field {
+                Value::Null => false,
+                Value::Array(items) => !items.is_empty(),
+                Value::Object(map) => !(map.is_empty() && OPTIONAL_MAPS.contains(&name.as_str())),
+                Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+            });
+            fields.values_mut().for_each(drop_empty);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_empty),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }

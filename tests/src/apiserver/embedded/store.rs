@@ -23,6 +23,18 @@ pub struct Key {
     pub name: String,
 }
 
+impl Key {
+    /// The part of a path that names the object: `pods/x/web`.
+    pub fn path(&self) -> String {
+        let parts = [self.resource.plural(), &self.namespace, &self.name];
+        parts
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("/")
+    }
+}
+
 /// An object became another, came, or went.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Change {

@@ -66,11 +66,6 @@ pub(super) fn watch(
     }))
 }
 
-/// `ListOptions` that the real server refuses.
-fn invalid_options(cause: &str) -> Failure {
-    Failure::invalid_options("sendInitialEvents", cause)
-}
-
 impl Watcher {
     /// Decides where to begin and queues the initial events, if any.
     fn start(&mut self) -> Result<(), Failure> {
@@ -83,12 +78,11 @@ impl Watcher {
             ("", _) | (_, StreamingLists::Ignored) => None,
             (_, StreamingLists::Refused) => {
                 let cause = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
-                return Err(invalid_options(cause));
+                return Err(Failure::invalid_options("sendInitialEvents", cause));
             }
             (_, StreamingLists::Served) if options.resource_version_match != "NotOlderThan" => {
-                return Err(invalid_options(
-                    "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-                ));
+                let cause = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+                return Err(Failure::invalid_options("resourceVersionMatch", cause));
             }
             (text, StreamingLists::Served) => Some(is_true(text)),
         };

@@ -100,6 +100,18 @@ impl Api {
         let mut new = Value::clone(&old);
         patch::apply(kind, &mut new, change);
         let new = self.understand(target, new)?;
+        if new["metadata"]["uid"] != old["metadata"]["uid"] {
+            let cause = Cause {
+                reason: "FieldValueInvalid",
+                field: "metadata.uid".to_owned(),
+                message: format!("Invalid value: {}: field is immutable", new["metadata"]["uid"]),
+            };
+            return Err(Failure::invalid(
+                target.resource,
+                text(&old["metadata"]["name"]),
+                &[cause],
+            ));
+        }
         self.replace(target, &old, new)
     }
 
@@ -111,11 +123,18 @@ impl Api {
         match target.resource {
             Resource::Namespaces => self.delete_namespace(&key, &old, now),
             Resource::Pods => self.delete_pod(&key, &old, options, now),
-            Resource::Nodes | Resource::NetworkPolicies if has_finalizers(&old) => Ok(self.mark(&key, &old, 0, now)),
-            Resource::Nodes | Resource::NetworkPolicies => {
-                self.store.remove(&key);
-                Ok(gone(&key, &old))
+            Resource::Nodes | Resource::NetworkPolicies => self.delete_plain(&key, &old, now),
+        }
+    }
+
+    fn delete_plain(&mut self, key: &Key, old: &Value, now: Timestamp) -> Result<Value, Failure> {
+        match (has_finalizers(old), is_deleting(old)) {
+            (false, _) => {
+                self.store.remove(key);
+                Ok(gone(key, old))
             }
+            (true, false) => Ok(self.mark(key, old, 0, now)),
+            (true, true) => Ok(old.clone()),
         }
     }
 
@@ -159,24 +178,23 @@ impl Api {
             options.grace_period_seconds.unwrap_or(own).max(0)
         };
         let left = old["metadata"]["deletionGracePeriodSeconds"].as_i64();
-        if grace > 0 && is_deleting(old) && left.is_some_and(|left| grace >= left) {
+        if is_deleting(old) && left.is_some_and(|left| grace >= left) {
             return Ok(old.clone());
         }
+        let marked = self.mark(key, old, grace, now);
         if grace > 0 || has_finalizers(old) {
-            return Ok(self.mark(key, old, grace, now));
+            return Ok(marked);
         }
-        Ok(self.store.remove(key).expect("it was found a moment ago"))
+        // Watchers see both: the pod that ends at once, and its end.
+        Ok(self.store.remove(key).expect("it was marked a moment ago"))
     }
 
     /// Begins the end of an object that something holds.
     fn mark(&mut self, key: &Key, old: &Value, grace: i64, now: Timestamp) -> Value {
-        if is_deleting(old) && old["metadata"]["deletionGracePeriodSeconds"] == grace {
-            return old.clone();
-        }
         let mut new = old.clone();
         new["metadata"]["deletionTimestamp"] = time(now + SignedDuration::from_secs(grace));
         new["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
-        if let Some(generation) = old["metadata"]["generation"].as_i64() {
+        if let (false, Some(generation)) = (is_deleting(old), old["metadata"]["generation"].as_i64()) {
             new["metadata"]["generation"] = json!(generation + 1);
         }
         Value::clone(&self.store.put(key.clone(), new))
@@ -226,7 +244,12 @@ impl Api {
         }
         let (named, uid) = (&new["metadata"]["uid"], &old["metadata"]["uid"]);
         if !named.is_null() && named != uid {
-            return Err(Failure::conflict(key.resource, &key.name, &uid_mismatch(named, uid)));
+            let (path, named, uid) = (key.path(), text(named), text(uid));
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: /registry/{path}, ResourceVersion: 0, AdditionalErrorMsg: \
+                 Precondition failed: UID in precondition: {named}, UID in object meta: {uid}"
+            );
+            return Err(Failure::conflict(key.resource, &key.name, &why));
         }
         let next = admitted(key.resource, combined(target, old, new)?)?;
         if next == **old {
@@ -359,25 +382,23 @@ fn precondition(key: &Key, old: &Value, options: &DeleteOptions) -> Result<(), F
     let Some(wanted) = &options.preconditions else {
         return Ok(());
     };
-    let (uid, version) = (&old["metadata"]["uid"], &old["metadata"]["resourceVersion"]);
-    let why = match wanted {
-        Preconditions { uid: Some(wanted), .. } if uid != wanted => uid_mismatch(&json!(wanted), uid),
-        Preconditions {
-            resource_version: Some(wanted),
-            ..
-        } if version != wanted => MODIFIED.to_owned(),
-        Preconditions { .. } => return Ok(()),
+    let differs = |wanted: &Option<String>, field: &str| wanted.is_some() && old["metadata"][field] != json!(wanted);
+    let why = if differs(&wanted.uid, "uid") {
+        let (wanted, found) = (wanted.uid.as_deref().unwrap_or(""), text(&old["metadata"]["uid"]));
+        format!(
+            "the UID in the precondition ({wanted}) does not match the UID in record ({found}). The object might have \
+             been deleted and then recreated"
+        )
+    } else if differs(&wanted.resource_version, "resourceVersion") {
+        MODIFIED.to_owned()
+    } else {
+        return Ok(());
     };
-    Err(Failure::conflict(key.resource, &key.name, &why))
+    Err(Failure::precondition(key.resource, &key.name, &why))
 }
 
-fn uid_mismatch(wanted: &Value, found: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
-    format!(
-        "Precondition failed: UID in precondition: {}, UID in object meta: {}",
-        text(wanted),
-        text(found)
-    )
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("")
 }
 
 /// The answer to a delete that is complete.
