@@ -47,7 +47,10 @@ impl Kernel {
 
     /// Our sets with their members. One of a kind that we do not have is not ours but for its name: it is said, and left
     /// alone until a set of that name is to be created or all is cleaned up.
-    fn read_sets(&mut self) -> Result<BTreeMap<SetName, Set>, KernelError> {
+    ///
+    /// # Errors
+    /// If the kernel does not answer, or answers something else.
+    pub fn read_sets(&mut self) -> Result<BTreeMap<SetName, Set>, KernelError> {
         let mut messages = Messages::default();
         ipset::list(&mut messages);
         self.parts_of_sets(&messages, |part, sets: &mut BTreeMap<SetName, Set>| {

@@ -184,6 +184,11 @@ impl Cluster {
         patched.map(drop).with_context(|| self.describe(object))
     }
 
+    /// The pods of an object's namespace.
+    pub fn pods(&self, object: &Value) -> Api<k8s_openapi::api::core::v1::Pod> {
+        Api::namespaced(self.client.clone(), namespace_of(object))
+    }
+
     async fn write_one(&self, kind: Written, object: &Value) -> Result<()> {
         let api = self.api(kind, object);
         let mut spoken = object.clone();

@@ -220,6 +220,21 @@ impl Control {
             .try_for_each(Child::check_alive)
     }
 
+    /// Waits until a program ends, which none should; says which, with the end of its log.
+    pub async fn any_ended(&mut self) -> String {
+        let children = [&mut self.hub].into_iter().chain(self.enforcers.values_mut());
+        let ends = children.map(|child| {
+            Box::pin(async move {
+                child.ended().await;
+                child
+                    .check_alive()
+                    .err()
+                    .map_or_else(String::new, |error| error.to_string())
+            })
+        });
+        futures::future::select_all(ends).await.0
+    }
+
     /// The ends of all logs, for an error that has no other explanation.
     pub fn last_words(&self) -> String {
         let children = [&self.hub].into_iter().chain(self.enforcers.values());

@@ -86,10 +86,17 @@ impl<'a> Range<'a> {
     /// # Errors
     /// If a probe could not even be sent.
     pub async fn judge(&self) -> Result<Vec<Table>> {
+        self.judge_these(&self.probes).await
+    }
+
+    /// Some probes of those that the ends answer, from every end to every end.
+    ///
+    /// # Errors
+    /// If a probe could not even be sent.
+    pub async fn judge_these(&self, probes: &[Probe]) -> Result<Vec<Table>> {
         let (ends, count) = (&self.ends, self.ends.len());
         let pairs = || ends.iter().flat_map(|from| ends.iter().map(move |to| (from, to)));
-        let shots = self
-            .probes
+        let shots = probes
             .iter()
             .flat_map(|&probe| pairs().map(move |(from, to)| (probe, from, to)));
         let verdicts: Vec<Verdict> = stream::iter(shots)
@@ -98,8 +105,7 @@ impl<'a> Range<'a> {
             .try_collect()
             .await?;
         let mut rows = verdicts.chunks(count.max(1)).map(<[Verdict]>::to_vec);
-        Ok(self
-            .probes
+        Ok(probes
             .iter()
             .map(|&probe| Table {
                 probe,
@@ -181,6 +187,11 @@ impl<'a> Path<'a> {
                 transport: probe.transport,
             })
         })
+    }
+
+    /// The source's address.
+    pub const fn source(&self) -> IpAddr {
+        self.source
     }
 
     /// Sends the probe once, from a port that no probe of this source has had.

@@ -1,0 +1,118 @@
+//! Samples and their percentiles, and what an enforcer measures itself.
+
+use super::admin::Admin;
+use super::control::Control;
+use super::world::NodeName;
+use anyhow::{Context, Result};
+use std::time::Duration;
+
+/// The enforcer's histogram from the hub's receipt of a change to its kernel, in seconds.
+const ENFORCED: &str = "bailey_enforcer_enforced_seconds";
+
+/// Durations that were measured.
+#[derive(Clone, Debug, Default)]
+pub struct Samples(Vec<Duration>);
+
+impl Samples {
+    /// None yet.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// One more.
+    pub fn push(&mut self, sample: Duration) {
+        self.0.push(sample);
+    }
+
+    /// Some more.
+    pub fn extend(&mut self, samples: impl IntoIterator<Item = Duration>) {
+        self.0.extend(samples);
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The smallest sample that at least `percent` of 100 are not above, in milliseconds; not a number if there are none.
+    pub fn percentile_ms(&mut self, percent: usize) -> f64 {
+        self.0.sort_unstable();
+        let rank = (self.0.len() * percent).div_ceil(100).max(1);
+        self.0
+            .get(rank - 1)
+            .map_or(f64::NAN, |sample| sample.as_secs_f64() * 1e3)
+    }
+}
+
+/// How many changes an enforcer has brought to its kernel, and how long they took together.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Enforced {
+    count: u64,
+    seconds: f64,
+}
+
+impl Enforced {
+    /// Asks an enforcer.
+    ///
+    /// # Errors
+    /// If it does not answer, or does not measure this.
+    pub async fn read(control: &Control, node: &NodeName) -> Result<Self> {
+        let answer = Admin::Unix(control.folder().admin(node)).get("/metrics").await;
+        let text = answer
+            .with_context(|| format!("/metrics of the enforcer of {node}"))?
+            .body;
+        Self::parse(&text).with_context(|| format!("the enforcer of {node} has no {ENFORCED}"))
+    }
+
+    fn parse(metrics: &str) -> Option<Self> {
+        let value = |suffix: &str| {
+            let mut lines = metrics
+                .lines()
+                .filter_map(|line| line.strip_prefix(ENFORCED)?.strip_prefix(suffix));
+            lines.next().map(str::trim)
+        };
+        Some(Self {
+            count: value("_count ")?.parse().ok()?,
+            seconds: value("_sum ")?.parse().ok()?,
+        })
+    }
+
+    /// The mean of the changes since an earlier answer, once for each: with one or two between answers, that is each.
+    pub fn since(self, earlier: Self) -> impl Iterator<Item = Duration> {
+        let count = self.count.saturating_sub(earlier.count);
+        let mean =
+            Duration::try_from_secs_f64((self.seconds - earlier.seconds) / count.max(1) as f64).unwrap_or_default();
+        (0..count).map(move |_| mean)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_samples_by_rank() {
+        let mut samples = Samples::new();
+        assert!(samples.percentile_ms(50).is_nan());
+        samples.extend((1..=200).rev().map(Duration::from_millis));
+        assert_eq!(
+            [1, 50, 99, 100].map(|percent| samples.percentile_ms(percent)),
+            [2.0, 100.0, 198.0, 200.0]
+        );
+    }
+
+    #[test]
+    fn changes_between_two_answers_have_their_mean() {
+        let text = |count, sum| {
+            format!("x 1\n{ENFORCED}_sum {sum}\n{ENFORCED}_count {count}\n{ENFORCED}_bucket{{le=\"1\"}} 3\n")
+        };
+        let [before, after] = [text(3, 0.5), text(5, 0.75)].map(|text| Enforced::parse(&text).unwrap());
+        assert_eq!(after.since(before).collect::<Vec<_>>(), [Duration::from_millis(125); 2]);
+        assert_eq!(Enforced::parse("nothing"), None);
+    }
+}

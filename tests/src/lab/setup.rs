@@ -1,0 +1,144 @@
+//! One lab, from manifests to programs that run: what `demo`, `up`, `matrix` and `bench` have in common.
+
+use super::args::Network;
+use super::control::{Control, Folder};
+use super::fabric::{Blueprint, Fabric};
+use super::netns::Netns;
+use super::programs::Programs;
+use super::world::World;
+use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+use std::io;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// What this machine gives to a lab.
+#[derive(Debug)]
+pub struct Ground {
+    /// The machine's own network namespace, which this program has left.
+    pub host: Netns,
+    /// The programs under test.
+    pub programs: Programs,
+}
+
+/// The machine, the command line or the manifests lack something that the message names. Nothing was started.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub struct Unfit(pub anyhow::Error);
+
+/// A lab's network, and what has not been started on it yet.
+#[derive(Debug)]
+pub struct Lab {
+    /// Nodes and pods.
+    pub world: World,
+    /// Their network.
+    pub fabric: Fabric,
+    /// How long the network took.
+    pub built_in: Duration,
+    folder: TempDir,
+}
+
+impl Ground {
+    /// Builds the programs, and leaves the machine's network. To be called while this process has one thread.
+    ///
+    /// # Errors
+    /// If a program cannot be built, or this is not root.
+    pub fn prepare() -> Result<Self> {
+        let programs = Programs::ready()?;
+        raise_descriptor_limit()?;
+        let host = Netns::leave().map_err(|error| Unfit(no_netns(error)))?;
+        Ok(Self { host, programs })
+    }
+}
+
+impl Lab {
+    /// Builds the network of a world around the calling thread, and says on stderr what it cannot show.
+    ///
+    /// # Errors
+    /// If the manifests do not fit the lab, or the kernel refuses a part.
+    pub fn build(world: World, outside: &BTreeSet<IpAddr>, network: Network) -> Result<Self> {
+        let api_servers = u8::try_from(world.clusters.len())
+            .context("more than 255 clusters")
+            .map_err(Unfit)?;
+        let blueprint = Blueprint {
+            world: &world,
+            outside,
+            api_servers,
+            layout: network.layout,
+        };
+        let start = now();
+        let fabric = Fabric::build(blueprint)?;
+        let built_in = start.elapsed();
+        for note in &fabric.plan().notes {
+            eprintln!("lab: {note}");
+        }
+        let folder = tempfile::Builder::new().prefix("bailey-lab-").tempdir()?;
+        Ok(Self {
+            world,
+            fabric,
+            built_in,
+            folder,
+        })
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> Folder {
+        Folder::new(self.folder.path())
+    }
+
+    /// Starts API servers, hub and enforcers.
+    ///
+    /// # Errors
+    /// If one does not become ready.
+    pub async fn start(&self, programs: &Programs, network: Network) -> Result<Control> {
+        Control::start(
+            network.apiserver,
+            &self.world,
+            &self.fabric,
+            programs.clone(),
+            self.folder(),
+        )
+        .await
+    }
+}
+
+/// The time, for what people are told.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the lab measures the world, it is not a pure part of it"
+)]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+fn no_netns(error: io::Error) -> anyhow::Error {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        anyhow::anyhow!(
+            "the lab makes network namespaces and rules in them: run it as root (sudo), with CAP_SYS_ADMIN and CAP_NET_ADMIN"
+        )
+    } else {
+        anyhow::Error::new(error).context("cannot make a network namespace")
+    }
+}
+
+/// Each probe under way has a socket, each end some, each station a few descriptors.
+#[expect(unsafe_code, reason = "limits have no safe wrapper in the standard library")]
+fn raise_descriptor_limit() -> io::Result<()> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: both calls take a pointer to a local that outlives them.
+    let failed = unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) != 0 || {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit) != 0
+        }
+    };
+    if failed {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
