@@ -1,8 +1,36 @@
-//! A Bailey enforcer.
+//! A Bailey enforcer: keeps its cluster's NetworkPolicies in force on its node, against the pods of every cluster.
+//!
+//! ```text
+//! hub ══gRPC══ proto::subscribe ──────────────→ proto::mirror ─┐
+//! own API server ── proto::watch ──→ policy, pods of the node ─┴→ compile ─→ plan ─→ kernel
+//!                                                                                     │
+//!                                              hub ←── report ←── applied revision ←──┘
+//! ```
+//!
+//! [`machine`] decides (pure), [`eventloop`] owns and feeds it, [`dataplane`] is the thread that talks to the kernel. The
+//! data goes one way: `policy` and the mirror know nothing of `compile`, `compile` nothing of `plan`, `plan` nothing of
+//! `kernel`. What is deliberately absent: no packet ever enters this process, no policy leaves its cluster, and stopping
+//! changes nothing in the kernel.
 
+pub mod admin;
 pub mod compile;
+pub mod config;
+pub mod dataplane;
+pub mod eventloop;
 pub mod interpret;
 pub mod kernel;
+pub mod lock;
+pub mod machine;
+pub mod metrics;
+pub mod node;
+pub mod notice;
+pub mod own_cluster;
 pub mod plan;
 pub mod policy;
+pub mod report;
 pub mod ruleset;
+pub mod status;
+
+mod run;
+
+pub use run::{Unfit, cleanup, run};

@@ -59,7 +59,9 @@ pub struct NetworkPolicy {
 pub struct Policy {
     /// Its name.
     pub name: PolicyName,
-    /// The generation of the object that this was read from.
+    /// The UID of the object that this was read from.
+    pub uid: Arc<str>,
+    /// Its generation then.
     pub generation: i64,
     /// `spec.podSelector`; `None`: void, the policy isolates its namespace and allows nothing (P1).
     pub subjects: Option<Selector>,
@@ -152,6 +154,7 @@ pub fn parse(raw: &NetworkPolicy) -> Policy {
     let (subjects, ingress, egress) = spec(&raw.spec, &mut report);
     Policy {
         name: raw.name.clone(),
+        uid: raw.uid.clone(),
         generation: raw.generation,
         subjects,
         ingress,

@@ -1,0 +1,413 @@
+//! Flags and environment → [`Task`].
+//!
+//! The one place that reads the command line. Everything a person can get wrong there ends here, with what to do.
+
+use crate::admin;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use proto::model::ClusterName;
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  On a node, with certificates from `hub certs`:
+      enforcer run --hub https://hub.example:7443 --cluster cluster-a --node node-1 \\
+          --kubeconfig /etc/bailey/kubeconfig \\
+          --tls-cert cluster-cluster-a.crt --tls-key cluster-cluster-a.key --hub-ca ca.crt
+
+  Against a hub that runs with --insecure, for a trial:
+      enforcer run --hub http://127.0.0.1:7443 --cluster cluster-a --node node-1 --kubeconfig ~/.kube/config
+
+  What this node enforces:
+      curl localhost:9444/ruleset
+
+Stopping an enforcer leaves its rules in force; `enforcer cleanup` takes them away.
+
+Exit codes:
+  0  stopped by SIGTERM or SIGINT, or cleaned up
+  1  failed while running; the log says why
+  2  the command line, a file it names or this node's kernel is not fit; the message says what to do";
+
+/// The command line.
+#[derive(Parser, Debug)]
+#[command(
+    name = "enforcer",
+    version,
+    about = "Enforces NetworkPolicies of its cluster on its node, against the pods of every cluster of the ClusterSet",
+    after_help = "--help has examples and exit codes",
+    after_long_help = EXAMPLES
+)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Enforce on this node until stopped; what is enforced stays in force afterwards
+    Run(RunFlags),
+    /// Remove all that is Bailey's from this node's kernel, and nothing else; refuses while an enforcer runs
+    Cleanup(LogFlags),
+}
+
+#[derive(Args, Debug)]
+struct RunFlags {
+    /// URL of a hub: https://HOST:PORT, or http:// for one that runs with --insecure; may be repeated, tried in turn
+    #[arg(
+        long = "hub",
+        value_name = "URL",
+        env = "BAILEY_ENFORCER_HUB",
+        value_delimiter = ',',
+        required = true
+    )]
+    hubs: Vec<String>,
+
+    /// Id of the cluster this node belongs to, as the hub knows it
+    #[arg(long, value_name = "ID", env = "BAILEY_ENFORCER_CLUSTER")]
+    cluster: ClusterName,
+
+    /// Name of this node's Node object
+    #[arg(long, value_name = "NAME", env = "BAILEY_ENFORCER_NODE")]
+    node: String,
+
+    /// How to reach this cluster's API server: a kubeconfig, or in-cluster for the pod's own service account
+    #[arg(long, value_name = "FILE|in-cluster", env = "BAILEY_ENFORCER_KUBECONFIG")]
+    kubeconfig: PathBuf,
+
+    /// This enforcer's certificate chain, as PEM; read again at each connection
+    #[arg(long, value_name = "FILE", env = "BAILEY_ENFORCER_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+
+    /// The key of --tls-cert, as PEM
+    #[arg(long, value_name = "FILE", env = "BAILEY_ENFORCER_TLS_KEY")]
+    tls_key: Option<PathBuf>,
+
+    /// The CA that signs the hub's certificate, as PEM
+    #[arg(long, value_name = "FILE", env = "BAILEY_ENFORCER_HUB_CA")]
+    hub_ca: Option<PathBuf>,
+
+    /// Address of /healthz, /readyz, /metrics and /ruleset: ADDRESS:PORT or unix:PATH
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "BAILEY_ENFORCER_ADMIN",
+        default_value = "127.0.0.1:9444"
+    )]
+    admin: admin::Address,
+
+    #[command(flatten)]
+    log: LogFlags,
+}
+
+/// How to log.
+#[derive(Args, Debug)]
+struct LogFlags {
+    /// What to log: error, warn, info, debug, trace, or a filter such as info,enforcer::machine=debug
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "BAILEY_ENFORCER_LOG_LEVEL",
+        default_value = "info"
+    )]
+    log_level: String,
+
+    /// How to log
+    #[arg(long, value_name = "FORMAT", env = "BAILEY_ENFORCER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What the program is to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Task {
+    /// Enforce.
+    Run(Config),
+    /// Remove what is ours.
+    Cleanup(Log),
+}
+
+/// All that a running enforcer is told. Validated; read from nowhere else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// The hubs' URLs.
+    pub hubs: Vec<String>,
+    /// The files of mutual TLS; `None`: every hub is plain.
+    pub tls: Option<Tls>,
+    /// The node's cluster.
+    pub cluster: ClusterName,
+    /// The node's name.
+    pub node: String,
+    /// How its API server is reached.
+    pub kubeconfig: Kubeconfig,
+    /// Where health, metrics and the ruleset are served.
+    pub admin: admin::Address,
+    /// How to log.
+    pub log: Log,
+}
+
+/// The files of mutual TLS with a hub.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tls {
+    /// This enforcer's certificate chain.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The hub's CA.
+    pub hub_ca: PathBuf,
+}
+
+/// How the own cluster's API server is reached.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Kubeconfig {
+    /// By the service account of the pod this process runs in.
+    InCluster,
+    /// By this file.
+    File(PathBuf),
+}
+
+/// How to log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Log {
+    /// A filter of `tracing-subscriber`.
+    pub level: String,
+    /// How lines are written.
+    pub format: LogFormat,
+}
+
+/// What is wrong with the command line although each flag by itself is fine.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A hub's URL is none.
+    #[error("--hub {0:?}: expected https://HOST:PORT, or http://HOST:PORT for a hub that runs with --insecure")]
+    HubUrl(String),
+    /// TLS flags, and a hub without TLS.
+    #[error("--hub {0} is plain http, which contradicts {1}: say https, or leave the TLS flags away")]
+    PlainWithTls(String, &'static str),
+    /// Some or all TLS flags are missing.
+    #[error(
+        "missing {0}: an https hub needs --tls-cert, --tls-key and --hub-ca (hub certs --out ./pki writes a trial set)"
+    )]
+    IncompleteTls(String),
+    /// A node's name is empty.
+    #[error("--node is empty: name this node as `kubectl get nodes` does")]
+    NoNode,
+    /// A file cannot be read.
+    #[error("{flag} {}: {reason}: name {wanted} that this user may read", path.display())]
+    Unreadable {
+        /// The flag that names it.
+        flag: &'static str,
+        /// It.
+        path: PathBuf,
+        /// What it should be.
+        wanted: &'static str,
+        /// Why it cannot be read.
+        reason: String,
+    },
+    /// The log filter does not parse.
+    #[error(
+        "--log-level {level:?}: {reason}: expected error, warn, info, debug, trace or a filter like info,enforcer=debug"
+    )]
+    LogLevel {
+        /// What was given.
+        level: String,
+        /// Why it is none.
+        reason: String,
+    },
+}
+
+impl CommandLine {
+    /// What the program is to do.
+    ///
+    /// # Errors
+    /// If flags are missing, contradict each other or name files that cannot be read.
+    pub fn into_task(self) -> Result<Task, ConfigError> {
+        match self.command {
+            Command::Run(flags) => Ok(Task::Run(flags.validate()?)),
+            Command::Cleanup(flags) => Ok(Task::Cleanup(flags.validate()?)),
+        }
+    }
+}
+
+impl LogFlags {
+    fn validate(self) -> Result<Log, ConfigError> {
+        let Self {
+            log_level: level,
+            log_format: format,
+        } = self;
+        match tracing_subscriber::EnvFilter::try_new(&level) {
+            Ok(_) => Ok(Log { level, format }),
+            Err(error) => Err(ConfigError::LogLevel {
+                level,
+                reason: error.to_string(),
+            }),
+        }
+    }
+}
+
+impl RunFlags {
+    fn validate(self) -> Result<Config, ConfigError> {
+        let Self {
+            hubs,
+            cluster,
+            node,
+            kubeconfig,
+            tls_cert,
+            tls_key,
+            hub_ca,
+            admin,
+            log,
+        } = self;
+        let tls = tls(&hubs, tls_cert, tls_key, hub_ca)?;
+        if node.is_empty() {
+            return Err(ConfigError::NoNode);
+        }
+        let kubeconfig = if kubeconfig.as_os_str() == "in-cluster" {
+            Kubeconfig::InCluster
+        } else {
+            readable("--kubeconfig", &kubeconfig, "a kubeconfig (or say in-cluster)")?;
+            Kubeconfig::File(kubeconfig)
+        };
+        Ok(Config {
+            hubs,
+            tls,
+            cluster,
+            node,
+            kubeconfig,
+            admin,
+            log: log.validate()?,
+        })
+    }
+}
+
+fn tls(
+    hubs: &[String],
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    hub_ca: Option<PathBuf>,
+) -> Result<Option<Tls>, ConfigError> {
+    let flags = [("--tls-cert", &certificate), ("--tls-key", &key), ("--hub-ca", &hub_ca)];
+    let mut plain = None;
+    for hub in hubs {
+        match hub.split_once("://") {
+            Some(("https", authority)) if !authority.is_empty() => {}
+            Some(("http", authority)) if !authority.is_empty() => plain = Some(hub),
+            _ => return Err(ConfigError::HubUrl(hub.clone())),
+        }
+    }
+    if let Some(plain) = plain {
+        return match flags.iter().find(|(_, value)| value.is_some()) {
+            Some((flag, _)) => Err(ConfigError::PlainWithTls(plain.clone(), flag)),
+            None if hubs.iter().any(|hub| hub.starts_with("https://")) => {
+                Err(ConfigError::PlainWithTls(plain.clone(), "an https hub beside it"))
+            }
+            None => Ok(None),
+        };
+    }
+    let missing: Vec<&str> = flags
+        .iter()
+        .filter(|(_, value)| value.is_none())
+        .map(|(flag, _)| *flag)
+        .collect();
+    let (Some(certificate), Some(key), Some(hub_ca)) = (certificate, key, hub_ca) else {
+        return Err(ConfigError::IncompleteTls(missing.join(", ")));
+    };
+    for (flag, path) in [("--tls-cert", &certificate), ("--tls-key", &key), ("--hub-ca", &hub_ca)] {
+        readable(flag, path, "a PEM file")?;
+    }
+    Ok(Some(Tls {
+        certificate,
+        key,
+        hub_ca,
+    }))
+}
+
+fn readable(flag: &'static str, path: &Path, wanted: &'static str) -> Result<(), ConfigError> {
+    match std::fs::read(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(ConfigError::Unreadable {
+            flag,
+            path: path.to_owned(),
+            wanted,
+            reason: error.to_string(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(flags: &str) -> Result<Task, String> {
+        let words = ["enforcer", "run", "--cluster", "a", "--node", "n"]
+            .into_iter()
+            .chain(flags.split_whitespace());
+        let line = CommandLine::try_parse_from(words).map_err(|error| error.to_string())?;
+        line.into_task().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let cases = [
+            (
+                "--hub hub:1 --kubeconfig in-cluster",
+                "--hub \"hub:1\": expected https://",
+            ),
+            (
+                "--hub https://hub:1 --kubeconfig in-cluster",
+                "missing --tls-cert, --tls-key, --hub-ca",
+            ),
+            (
+                "--hub http://hub:1 --hub-ca ca --kubeconfig in-cluster",
+                "is plain http, which contradicts --hub-ca",
+            ),
+            (
+                "--hub http://h:1,https://h:2 --kubeconfig in-cluster",
+                "contradicts an https hub beside it",
+            ),
+            (
+                "--hub http://hub:1 --kubeconfig /nowhere",
+                "--kubeconfig /nowhere: No such file or directory",
+            ),
+            (
+                "--hub http://hub:1 --kubeconfig in-cluster --log-level a=b=c",
+                "--log-level \"a=b=c\"",
+            ),
+            (
+                "--hub http://hub:1 --kubeconfig in-cluster --admin unix:",
+                "unix: needs a path",
+            ),
+            ("--kubeconfig in-cluster", "--hub <URL>"),
+        ];
+        for (flags, expected) in cases {
+            let error = run(flags).expect_err(flags);
+            assert!(error.contains(expected), "{flags}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_plain_hub_needs_no_certificates() {
+        let config = Config {
+            hubs: vec!["http://hub:1".to_owned()],
+            tls: None,
+            cluster: ClusterName::new("a").unwrap(),
+            node: "n".to_owned(),
+            kubeconfig: Kubeconfig::InCluster,
+            admin: admin::Address::Unix("/run/a.sock".into()),
+            log: Log {
+                level: "info".to_owned(),
+                format: LogFormat::Text,
+            },
+        };
+        assert_eq!(
+            run("--hub http://hub:1 --kubeconfig in-cluster --admin unix:/run/a.sock"),
+            Ok(Task::Run(config))
+        );
+    }
+}

@@ -1,0 +1,44 @@
+//! The thread that owns the kernel's netlink socket.
+//!
+//! Shell. nfnetlink does its work inside `sendmsg`, for up to a second on a large set: never on a tokio worker
+//! (dataplane.md, section 1).
+
+use crate::kernel::{Kernel, KernelError};
+use crate::machine::Input;
+use crate::plan::Plan;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What the thread is asked to do. One request is under way at a time, so the queue never holds more than one.
+#[derive(Debug)]
+pub enum Request {
+    /// Read back what is ours.
+    Read,
+    /// Carry a plan out.
+    Apply(Arc<Plan>),
+}
+
+/// Starts the thread; it answers each request with one input, and ends when the returned sender is dropped.
+///
+/// # Errors
+/// If the system has no thread left.
+pub fn start(mut kernel: Kernel, answers: mpsc::Sender<Input>) -> std::io::Result<mpsc::Sender<Request>> {
+    let (requests, mut queue) = mpsc::channel(1);
+    std::thread::Builder::new().name("netlink".to_owned()).spawn(move || {
+        while let Some(request) = queue.blocking_recv() {
+            let answer = match request {
+                Request::Read => Input::Kernel(kernel.read().map_err(whole)),
+                Request::Apply(plan) => Input::Done(kernel.apply(&plan).map_err(whole)),
+            };
+            if answers.blocking_send(answer).is_err() {
+                break;
+            }
+        }
+    })?;
+    Ok(requests)
+}
+
+/// An error with what caused it, in one line.
+fn whole(error: KernelError) -> String {
+    format!("{:#}", anyhow::Error::from(error))
+}

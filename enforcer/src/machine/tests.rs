@@ -1,0 +1,451 @@
+//! The machine against a kernel that is a value.
+
+use super::*;
+use crate::interpret::{Packet, Payload, passes};
+use proto::wire::cluster_status::State;
+use serde_json::{Value, json};
+use std::net::Ipv4Addr;
+
+const LOCAL: &str = "10.1.0.1";
+const NEIGHBOUR: &str = "10.1.9.9";
+const REMOTE: &str = "10.2.0.1";
+
+/// A machine, the kernel it commands, and all that it said.
+struct Rig {
+    machine: Machine,
+    kernel: Actual,
+    refuses: Option<&'static str>,
+    now: Instant,
+    plans: Vec<Arc<Plan>>,
+    reads: usize,
+    said: Vec<Notice>,
+    following: bool,
+    resubscribed: usize,
+}
+
+impl Rig {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an Instant comes from nowhere else; only differences to it count"
+    )]
+    fn new() -> Self {
+        let now = Instant::now();
+        let cluster = ClusterName::new("a").unwrap();
+        let node = Node {
+            cluster,
+            name: "n1".into(),
+            switches: Switches::default(),
+        };
+        Self {
+            machine: Machine::new(node, now),
+            kernel: Actual::default(),
+            refuses: None,
+            now,
+            plans: Vec::new(),
+            reads: 0,
+            said: Vec::new(),
+            following: false,
+            resubscribed: 0,
+        }
+    }
+
+    /// A new process on the kernel of an earlier one.
+    fn restarted(self) -> Self {
+        Self {
+            kernel: self.kernel,
+            ..Self::new()
+        }
+    }
+
+    fn hear(&mut self, input: Input) -> &mut Self {
+        let outputs = self.machine.handle(input, self.now);
+        self.perform(outputs);
+        self.settle();
+        self
+    }
+
+    /// Takes all inputs in before the machine gets a turn.
+    fn hear_at_once(&mut self, inputs: impl IntoIterator<Item = Input>) -> &mut Self {
+        for input in inputs {
+            let outputs = self.machine.handle(input, self.now);
+            self.perform(outputs);
+        }
+        self.settle();
+        self
+    }
+
+    fn wait(&mut self, time: Duration) -> &mut Self {
+        self.now += time;
+        self.settle();
+        self
+    }
+
+    fn settle(&mut self) {
+        loop {
+            let outputs = self.machine.turn(self.now);
+            if outputs.is_empty() {
+                return;
+            }
+            self.perform(outputs);
+        }
+    }
+
+    fn perform(&mut self, outputs: Vec<Output>) {
+        for output in outputs {
+            let answer = match output {
+                Output::Read => {
+                    self.reads += 1;
+                    Input::Kernel(
+                        self.refuses
+                            .map_or_else(|| Ok(self.kernel.clone()), |why| Err(why.to_owned())),
+                    )
+                }
+                Output::Apply(plan) => match self.refuses {
+                    Some(why) => Input::Done(Err(why.to_owned())),
+                    None => {
+                        self.kernel = std::mem::take(&mut self.kernel).after(&plan, &BTreeSet::new());
+                        self.plans.push(plan);
+                        Input::Done(Ok(BTreeSet::new()))
+                    }
+                },
+                Output::FollowOwnCluster => {
+                    self.following = true;
+                    continue;
+                }
+                Output::LeaveOwnCluster => {
+                    self.following = false;
+                    continue;
+                }
+                Output::Resubscribe => {
+                    self.resubscribed += 1;
+                    continue;
+                }
+                Output::Say(notice) => {
+                    self.said.push(notice);
+                    continue;
+                }
+                Output::Enforced { .. } => continue,
+            };
+            let outputs = self.machine.handle(answer, self.now);
+            self.perform(outputs);
+        }
+    }
+
+    /// Whether a TCP connection from this address to port 80 of the local pod is let in. What the kernel holds is what
+    /// the machine's ruleset says, except for members it keeps.
+    fn admits(&self, source: &str) -> bool {
+        let mut ruleset = self.machine.ruleset().clone();
+        ruleset.sets.clone_from(&self.kernel.sets);
+        assert_eq!(
+            Actual::of(&ruleset),
+            self.kernel,
+            "the kernel holds the ruleset of the last pass"
+        );
+        let payload = Payload::Ports {
+            protocol: 6,
+            source: 40_000,
+            destination: 80,
+        };
+        let packet = Packet {
+            source: source.parse().unwrap(),
+            destination: LOCAL.parse().unwrap(),
+            payload,
+            established: false,
+        };
+        passes(&ruleset, &packet)
+    }
+
+    fn admitted(&self) -> [bool; 3] {
+        [NEIGHBOUR, REMOTE, "192.0.2.1"].map(|source| self.admits(source))
+    }
+}
+
+fn pod(name: &str, address: &str, labels: Value) -> Pod {
+    serde_json::from_value(json!({
+        "metadata": {"namespace": "shop", "name": name, "uid": name, "labels": labels},
+        "spec": {"nodeName": "n1"},
+        "status": {"phase": "Running", "podIPs": [{"ip": address}]},
+    }))
+    .unwrap()
+}
+
+fn local() -> Pod {
+    pod("db", LOCAL, json!({"app": "db"}))
+}
+
+/// Admits pods with `app=<admitted>` of the namespace `shop`, in every cluster.
+fn policy_for(admitted: &str) -> NetworkPolicy {
+    serde_json::from_value(json!({
+        "metadata": {"namespace": "shop", "name": "db", "uid": "p", "generation": 1},
+        "spec": {
+            "podSelector": {"matchLabels": {"app": "db"}},
+            "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": admitted}}}]}],
+        },
+    }))
+    .unwrap()
+}
+
+/// A hub with one epoch, whose every frame is a snapshot of one chunk.
+struct Hub {
+    revision: Revision,
+}
+
+impl Hub {
+    fn new(epoch: u128) -> Self {
+        Self {
+            revision: Revision {
+                epoch: proto::model::Epoch(epoch),
+                sequence: 0,
+            },
+        }
+    }
+
+    /// A snapshot in which `app=<app>` of the namespace `shop` of cluster b owns the remote address, and the same of the
+    /// own cluster the neighbour's.
+    fn snapshot(&mut self, app: &str, b: State) -> [Input; 2] {
+        self.revision.sequence += 1;
+        let v4 = |address: &str| u32::from(address.parse::<Ipv4Addr>().unwrap());
+        let strings = ["a", "b", "shop", "app", app].map(str::to_owned).to_vec();
+        let identity = |id, cluster| wire::Identity {
+            id,
+            cluster,
+            namespace: 3,
+            labels: vec![4, 5],
+            ports: vec![],
+        };
+        let mut gaps = vec![v4(NEIGHBOUR)];
+        let mut identities = vec![1];
+        if b == State::Live {
+            gaps.push(v4(REMOTE) - v4(NEIGHBOUR));
+            identities.push(2);
+        }
+        let addresses = gaps.len() as u64;
+        let content = wire::Delta {
+            strings: Some(wire::Strings {
+                gaps: vec![1; 5],
+                values: strings,
+            }),
+            identities: vec![identity(1, 1), identity(2, 2)],
+            owners: Some(wire::Owners {
+                ipv4_gaps: gaps,
+                ipv4_identities: identities,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let status = |cluster: &str, state: State| wire::ClusterStatus {
+            cluster: cluster.to_owned(),
+            state: state.into(),
+            age_ms: 0,
+        };
+        let clusters = vec![status("a", State::Live), status("b", b)];
+        let end = wire::SnapshotEnd {
+            chunks: 1,
+            addresses,
+            namespaces: 0,
+            clusters,
+        };
+        let frame = |body| {
+            let frame = wire::Frame {
+                revision: Some(self.revision.into()),
+                oldest_age_us: 0,
+                body: Some(body),
+            };
+            Input::Hub(subscribe::Event::Frame(Box::new(frame)))
+        };
+        let chunk = wire::SnapshotChunk {
+            index: 0,
+            content: Some(content),
+        };
+        [
+            frame(wire::frame::Body::Chunk(chunk)),
+            frame(wire::frame::Body::End(end)),
+        ]
+    }
+
+    fn lost() -> Input {
+        Input::Hub(subscribe::Event::Lost("connection refused".to_owned()))
+    }
+}
+
+fn settled(hub: &mut Hub) -> Rig {
+    let mut rig = Rig::new();
+    rig.hear(Input::Policies(Event::Synced(vec![policy_for("web")])))
+        .hear(Input::Pods(Event::Synced(vec![local()])))
+        .hear_at_once(hub.snapshot("web", State::Live));
+    assert_eq!(rig.admitted(), [true, true, false]);
+    rig
+}
+
+#[test]
+fn nothing_is_told_to_the_kernel_before_both_local_kinds_are_known() {
+    let mut rig = Rig::new();
+    rig.hear_at_once(Hub::new(1).snapshot("web", State::Live));
+    rig.hear(Input::Policies(Event::Synced(vec![policy_for("web")])));
+    rig.hear(Input::Pods(Event::Applied(local())));
+    assert_eq!((rig.plans.len(), rig.machine.is_ready()), (0, false));
+    rig.hear(Input::Pods(Event::Synced(vec![local()])));
+    assert_eq!((rig.plans.len(), rig.machine.is_ready()), (1, true));
+    assert_eq!(rig.admitted(), [true, true, false]);
+}
+
+#[test]
+fn without_a_hub_a_local_pod_is_isolated_and_the_own_cluster_known() {
+    let mut rig = Rig::new();
+    rig.hear(Input::Policies(Event::Synced(vec![policy_for("web")])))
+        .hear(Input::Pods(Event::Synced(vec![local()])));
+    assert_eq!((rig.admitted(), rig.following), ([false, false, false], false));
+    rig.wait(HUB_GRACE);
+    assert!(rig.following);
+    rig.hear(Input::OwnPods(Event::Synced(vec![
+        local(),
+        pod("web", NEIGHBOUR, json!({"app": "web"})),
+    ])));
+    assert_eq!(rig.admitted(), [false, false, false], "half a world is none");
+    rig.hear(Input::OwnNamespaces(Event::Synced(Vec::new())));
+    assert_eq!(rig.admitted(), [true, false, false]);
+    rig.hear_at_once(Hub::new(1).snapshot("web", State::Live));
+    assert_eq!((rig.admitted(), rig.following), ([true, true, false], false));
+}
+
+#[test]
+fn an_inventory_pass_touches_no_rule_and_comes_before_the_policies_pass() {
+    let mut hub = Hub::new(1);
+    let mut rig = settled(&mut hub);
+    rig.plans.clear();
+    let [chunk, end] = hub.snapshot("batch", State::Live);
+    rig.hear_at_once([chunk, end, Input::Policies(Event::Applied(policy_for("batch")))]);
+    let [inventory, policies] = rig.plans.as_slice() else {
+        panic!("two passes, not {:?}", rig.plans)
+    };
+    assert_eq!(
+        (
+            inventory.transaction.len(),
+            inventory.create.len(),
+            inventory.destroy.len()
+        ),
+        (0, 0, 0)
+    );
+    assert_eq!((policies.add.len(), policies.remove.len()), (0, 0));
+    assert_eq!(rig.admitted(), [true, true, false]);
+}
+
+#[test]
+fn a_restart_keeps_what_it_cannot_know_yet_and_takes_what_it_knows() {
+    let mut hub = Hub::new(1);
+    let mut rig = settled(&mut hub).restarted();
+    rig.hear(Input::Policies(Event::Synced(vec![policy_for("web")])))
+        .hear(Input::Pods(Event::Synced(vec![local()])));
+    assert_eq!(
+        (rig.admitted(), rig.plans.len()),
+        ([true, true, false], 0),
+        "the kernel's sets still say it"
+    );
+    // The hub is new as well, and has not listed cluster b.
+    rig.hear_at_once(Hub::new(2).snapshot("batch", State::Syncing));
+    assert_eq!(rig.admitted(), [false, true, false]);
+    rig.hear_at_once(Hub::new(3).snapshot("batch", State::Live));
+    assert_eq!(rig.admitted(), [false, false, false]);
+}
+
+#[test]
+fn a_hub_that_goes_leaves_everything_as_it_is() {
+    let mut hub = Hub::new(1);
+    let mut rig = settled(&mut hub);
+    rig.plans.clear();
+    rig.hear(Hub::lost()).wait(HUB_GRACE * 10);
+    assert_eq!((rig.admitted(), rig.plans.len()), ([true, true, false], 0));
+    rig.hear_at_once(Hub::new(2).snapshot("web", State::Live));
+    assert_eq!(
+        (rig.admitted(), rig.plans.len()),
+        ([true, true, false], 0),
+        "a snapshot is applied by difference"
+    );
+}
+
+#[test]
+fn what_the_kernel_refuses_is_said_once_and_tried_again_on_what_it_holds() {
+    let mut hub = Hub::new(1);
+    let mut rig = settled(&mut hub);
+    rig.said.clear();
+    rig.refuses = Some("no memory");
+    let before = rig.kernel.clone();
+    rig.hear(Input::Policies(Event::Applied(policy_for("batch"))));
+    for _ in 0..3 {
+        rig.wait(RETRY_CEILING);
+    }
+    assert_eq!(rig.kernel, before);
+    assert_eq!(
+        rig.said,
+        [Notice::KernelRefused {
+            reason: "no memory".to_owned(),
+            retry: RETRY_FLOOR
+        }]
+    );
+    assert_eq!(rig.machine.status().trouble.as_deref(), Some("no memory"));
+    rig.refuses = None;
+    rig.wait(RETRY_CEILING);
+    assert_eq!(rig.said.last(), Some(&Notice::KernelRecovered));
+    assert_eq!(rig.admitted(), [false, false, false]);
+}
+
+#[test]
+fn what_somebody_else_changed_is_noticed_and_restored() {
+    let mut rig = settled(&mut Hub::new(1));
+    rig.said.clear();
+    rig.kernel = Actual::default();
+    rig.wait(AUDIT_INTERVAL);
+    assert_eq!(rig.said, [Notice::KernelChanged]);
+    assert_eq!(rig.admitted(), [true, true, false]);
+    let (plans, reads) = (rig.plans.len(), rig.reads);
+    rig.wait(AUDIT_INTERVAL);
+    assert_eq!(
+        (rig.plans.len(), rig.reads),
+        (plans, reads + 1),
+        "an audit that finds nothing changes nothing"
+    );
+}
+
+#[test]
+fn a_stream_without_sense_is_subscribed_anew_for_a_whole_snapshot() {
+    let mut hub = Hub::new(1);
+    let mut rig = settled(&mut hub);
+    let frame = wire::Frame {
+        revision: Some(
+            Revision {
+                sequence: 9,
+                ..hub.revision
+            }
+            .into(),
+        ),
+        oldest_age_us: 0,
+        body: Some(wire::frame::Body::Delta(wire::Delta::default())),
+    };
+    rig.hear(Input::Hub(subscribe::Event::Frame(Box::new(frame))));
+    assert_eq!((rig.resubscribed, rig.admitted()), (1, [true, true, false]));
+    rig.hear_at_once(hub.snapshot("batch", State::Live));
+    assert_eq!(rig.admitted(), [false, false, false]);
+}
+
+#[test]
+fn a_policy_that_goes_lifts_its_effect_and_a_void_piece_is_said_once() {
+    let mut rig = settled(&mut Hub::new(1));
+    rig.hear(Input::Policies(Event::Deleted(policy_for("web"))));
+    assert_eq!(rig.admitted(), [true, true, true]);
+    rig.said.clear();
+    let mut odd = policy_for("web");
+    odd.spec["ingress"][0]["from"][0] = json!({"ipBlock": {"cidr": "10.1.0.0/33"}});
+    rig.hear(Input::Policies(Event::Applied(odd.clone())));
+    odd.generation = 2;
+    rig.hear(Input::Policies(Event::Applied(odd)));
+    assert_eq!(rig.admitted(), [false, false, false]);
+    let fields: Vec<&str> = rig
+        .said
+        .iter()
+        .filter_map(|notice| match notice {
+            Notice::Refused { refused, .. } => Some(refused.field.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(fields, ["spec.ingress[0].from[0].ipBlock.cidr"]);
+}

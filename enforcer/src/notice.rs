@@ -1,0 +1,129 @@
+//! What an enforcer says to whoever reads its log: once per change, with what happened, to what, and what follows.
+//!
+//! Pure: the machine decides that something is said, the event loop says it.
+
+use crate::policy::{PolicyName, Refused};
+use proto::model::ClusterName;
+use std::fmt;
+use std::time::Duration;
+
+/// Something worth a line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// A hub answers.
+    HubConnected {
+        /// Its URL.
+        hub: String,
+    },
+    /// No hub answers, or the one that did has gone.
+    HubLost {
+        /// What happened, to which URL.
+        reason: String,
+    },
+    /// A frame of the hub could not be applied.
+    HubSenseless {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A watch of the own API server is interrupted.
+    WatchLost {
+        /// What is watched.
+        kind: &'static str,
+        /// What happened.
+        reason: String,
+    },
+    /// A piece of a policy is not in force.
+    Refused {
+        /// The cluster that holds the policy.
+        cluster: ClusterName,
+        /// The policy.
+        policy: PolicyName,
+        /// The piece, and what is wrong with it.
+        refused: Refused,
+    },
+    /// The first pass after the start is done.
+    InForce {
+        /// How many policies are held.
+        policies: usize,
+        /// How many pods the node has.
+        pods: usize,
+    },
+    /// The kernel refused a plan, or would not say what it holds.
+    KernelRefused {
+        /// What it refused.
+        reason: String,
+        /// When the next attempt is made.
+        retry: Duration,
+    },
+    /// The kernel carries plans out again.
+    KernelRecovered,
+    /// Somebody else changed what is ours in the kernel.
+    KernelChanged,
+}
+
+impl Notice {
+    /// Whether something is not as it should be.
+    pub fn is_warning(&self) -> bool {
+        match self {
+            Self::HubLost { .. }
+            | Self::HubSenseless { .. }
+            | Self::WatchLost { .. }
+            | Self::Refused { .. }
+            | Self::KernelRefused { .. }
+            | Self::KernelChanged => true,
+            Self::HubConnected { .. } | Self::InForce { .. } | Self::KernelRecovered => false,
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HubConnected { hub } => write!(f, "hub {hub} answers"),
+            Self::HubLost { reason } => write!(
+                f,
+                "no hub: {reason}; local pods stay protected, other clusters are kept as last known; trying again"
+            ),
+            Self::HubSenseless { reason } => {
+                write!(
+                    f,
+                    "{reason}; what is known stays in force; subscribing anew for a whole snapshot"
+                )
+            }
+            Self::WatchLost { kind, reason } => {
+                write!(
+                    f,
+                    "cannot watch {kind}: {reason}; what is known stays in force; trying again"
+                )
+            }
+            Self::Refused {
+                cluster,
+                policy,
+                refused,
+            } => {
+                write!(
+                    f,
+                    "NetworkPolicy {cluster}/{policy}: {}: {}",
+                    refused.field, refused.reason
+                )
+            }
+            Self::InForce { policies, pods } => {
+                write!(
+                    f,
+                    "in force: {policies} NetworkPolicies over the {pods} pods of this node"
+                )
+            }
+            Self::KernelRefused { reason, retry } => write!(
+                f,
+                "the kernel refused: {reason}; the rules before stay in force; reading back and trying again in {retry:?}"
+            ),
+            Self::KernelRecovered => write!(f, "the kernel carries plans out again"),
+            Self::KernelChanged => {
+                write!(
+                    f,
+                    "somebody else changed Bailey's sets or tables in this kernel; restoring them"
+                )
+            }
+        }
+    }
+}

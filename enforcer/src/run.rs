@@ -1,0 +1,287 @@
+//! Puts a running enforcer together: its feeds, its owner, its thread, and how they end.
+//!
+//! Shell. Every task is in the one [`JoinSet`]; one that ends before it should ends the process, and is named.
+
+use crate::admin;
+use crate::config::{Config, Kubeconfig, Tls};
+use crate::eventloop::{self, Wires};
+use crate::kernel::Kernel;
+use crate::lock::{self, Lock};
+use crate::machine::{Input, Machine, Node};
+use crate::metrics::Metrics;
+use crate::{dataplane, node, report};
+use anyhow::Context;
+use futures::{Stream, StreamExt};
+use kube::config::KubeConfigOptions;
+use prometheus_client::registry::Registry;
+use proto::observe::Observe;
+use proto::selector::Switches;
+use proto::subscribe::{Hubs, Reporter, Subscriber, subscribe};
+use proto::tls::Files;
+use proto::watch::{Event, Pace, Selection, watch};
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch as value};
+use tokio::task::JoinSet;
+
+/// How many inputs wait for the event loop; more, and the feeds wait, which slows their servers down.
+const INPUTS: usize = 1024;
+
+/// How many requests for the ruleset's text wait.
+const RULESET_REQUESTS: usize = 4;
+
+/// This node, or what it was told, is not fit to run an enforcer; the text says what to do.
+#[derive(Debug)]
+pub struct Unfit(String);
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unfit {}
+
+fn unfit(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
+    anyhow::Error::new(Unfit(format!("{:#}", anyhow::Error::new(error))))
+}
+
+/// Enforces until SIGTERM or SIGINT. What is in force then stays in force.
+///
+/// # Errors
+/// [`Unfit`] if this node cannot be enforced on; otherwise why a part of the process ended.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let _lock = Lock::take().map_err(refusal)?;
+    let kernel = Kernel::open().map_err(unfit)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(serve(config, kernel));
+    // The netlink thread may be in the middle of a plan: it finishes it, and nothing waits for the answer.
+    runtime.shutdown_background();
+    result
+}
+
+/// Removes all that is ours from this node's kernel.
+///
+/// # Errors
+/// [`Unfit`] if an enforcer runs, or the kernel has no netfilter to clean; otherwise what the kernel refused.
+pub fn cleanup() -> anyhow::Result<()> {
+    let _lock = Lock::take().map_err(refusal)?;
+    Kernel::open().map_err(unfit)?.cleanup()?;
+    tracing::info!("nothing of Bailey is left in this node's kernel");
+    Ok(())
+}
+
+fn refusal(error: lock::Error) -> anyhow::Error {
+    match error {
+        lock::Error::Held { .. } => unfit(error),
+        lock::Error::Refused(_) => error.into(),
+    }
+}
+
+async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
+    tracing::info!(?config, "starting");
+    let Config {
+        hubs,
+        tls,
+        cluster,
+        node,
+        kubeconfig,
+        admin: address,
+        log: _,
+    } = config;
+    let node = Node {
+        cluster,
+        name: node.into(),
+        switches: Switches::default(),
+    };
+    let client = client(kubeconfig).await?;
+    let hubs = targets(&hubs, tls)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+
+    let mut registry = Registry::default();
+    let metrics = Metrics::new(&mut registry);
+    let (inputs, queue) = mpsc::channel(INPUTS);
+    let (resubscribe, again) = value::channel(0);
+    let (follow_own_cluster, follow) = value::channel(false);
+    let (status, reported) = value::channel(None);
+    let (waiting_for, readiness) = value::channel(Some("starting".to_owned()));
+    let (ruleset, ruleset_requests) = mpsc::channel(RULESET_REQUESTS);
+    let dataplane = dataplane::start(kernel, inputs.clone()).context("cannot start the netlink thread")?;
+
+    let mut tasks = JoinSet::new();
+    let reporter = spawn_subscription(&mut tasks, hubs, &node, again, &inputs);
+    spawn_watches(&mut tasks, &client, &node, follow, inputs);
+    let source = admin::Source {
+        waiting_for: readiness,
+        ruleset,
+        registry: Arc::new(registry),
+    };
+    tasks.spawn(named("the admin server", async move {
+        admin::serve(&address, source)
+            .await
+            .with_context(|| format!("--admin {address}"))
+    }));
+    let reporting = node.clone();
+    tasks.spawn(named("the reports", async move {
+        report::run(reporter, reported, &reporting).await;
+        Ok(())
+    }));
+    #[expect(clippy::disallowed_methods, reason = "the shell tells the machine what time it is")]
+    let machine = Machine::new(node, Instant::now());
+    let wires = Wires {
+        inputs: queue,
+        dataplane,
+        follow_own_cluster,
+        resubscribe,
+        status,
+        waiting_for,
+        ruleset_requests,
+    };
+    tasks.spawn(named("the event loop", async move {
+        eventloop::run(machine, wires, &metrics).await
+    }));
+
+    tokio::select! {
+        ended = tasks.join_next() => ended.context("there are tasks")?.context("a task panicked")?,
+        _ = terminate.recv() => stopped("SIGTERM"),
+        _ = interrupt.recv() => stopped("SIGINT"),
+    }
+}
+
+fn targets(urls: &[String], tls: Option<Tls>) -> anyhow::Result<Hubs> {
+    let parse = |url: &String| url.parse().with_context(|| format!("--hub {url}"));
+    let urls = urls.iter().map(parse).collect::<Result<_, _>>()?;
+    let files = |Tls {
+                     certificate,
+                     key,
+                     hub_ca: ca,
+                 }| Files { certificate, key, ca };
+    Ok(Hubs {
+        urls,
+        tls: tls.map(files),
+    })
+}
+
+/// What every task of the process ends with, if it ends.
+type Tasks = JoinSet<anyhow::Result<()>>;
+
+/// Starts what brings the hub's word; gives what takes reports there.
+fn spawn_subscription(
+    tasks: &mut Tasks,
+    hubs: Hubs,
+    node: &Node,
+    again: value::Receiver<u64>,
+    inputs: &mpsc::Sender<Input>,
+) -> Reporter {
+    let subscriber = Subscriber {
+        cluster: node.cluster.clone(),
+        node: node.name.clone(),
+    };
+    let (feed, reporter) = subscribe(hubs, subscriber, again, fastrand::Rng::new());
+    tasks.spawn(named("the subscription", subscription(feed, inputs.clone())));
+    reporter
+}
+
+/// Starts what brings the own API server's word, and the node's addresses.
+fn spawn_watches(
+    tasks: &mut Tasks,
+    client: &kube::Client,
+    node: &Node,
+    follow: value::Receiver<bool>,
+    inputs: mpsc::Sender<Input>,
+) {
+    let policies = watch(client.clone(), Selection::All, Pace::default());
+    tasks.spawn(named(
+        "the watch of NetworkPolicies",
+        forward(policies, inputs.clone(), Input::Policies),
+    ));
+    let own_node = Selection::Fields(format!("spec.nodeName={}", node.name));
+    let pods = watch(client.clone(), own_node, Pace::default());
+    tasks.spawn(named(
+        "the watch of this node's pods",
+        forward(pods, inputs.clone(), Input::Pods),
+    ));
+    tasks.spawn(named(
+        "the own cluster's watches",
+        own_cluster(client.clone(), follow, inputs.clone()),
+    ));
+    tasks.spawn(named("the node's addresses", async move {
+        Ok(node::follow_addresses(inputs).await?)
+    }));
+}
+
+fn stopped(signal: &str) -> anyhow::Result<()> {
+    tracing::info!(signal, "stopping; what is in force stays in force");
+    Ok(())
+}
+
+/// A task that should outlive all others: whatever it ends with is an error, under its name.
+async fn named(name: &'static str, task: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    task.await.context(name)?;
+    anyhow::bail!("{name} ended")
+}
+
+async fn forward<T: Observe>(
+    events: impl Stream<Item = Event<T>>,
+    inputs: mpsc::Sender<Input>,
+    input: fn(Event<T>) -> Input,
+) -> anyhow::Result<()> {
+    let mut events = pin!(events);
+    while let Some(event) = events.next().await {
+        inputs.send(input(event)).await?;
+    }
+    Ok(())
+}
+
+async fn subscription(feed: proto::subscribe::Feed, inputs: mpsc::Sender<Input>) -> anyhow::Result<()> {
+    // The feed's own queue is as short as can be: what waits, waits in the one of the event loop.
+    let (events, mut queue) = mpsc::channel(1);
+    let forward = async {
+        while let Some(event) = queue.recv().await {
+            inputs.send(Input::Hub(event)).await?;
+        }
+        Ok(())
+    };
+    tokio::select! {
+        () = feed.run(events) => Ok(()),
+        forwarded = forward => forwarded,
+    }
+}
+
+/// Watches the own cluster's pods and namespaces while it is wanted.
+async fn own_cluster(
+    client: kube::Client,
+    mut wanted: value::Receiver<bool>,
+    inputs: mpsc::Sender<Input>,
+) -> anyhow::Result<()> {
+    loop {
+        wanted.wait_for(|wanted| *wanted).await?;
+        let pods = watch(client.clone(), Selection::All, Pace::default());
+        let namespaces = watch(client.clone(), Selection::All, Pace::default());
+        tokio::select! {
+            ended = forward(pods, inputs.clone(), Input::OwnPods) => return ended,
+            ended = forward(namespaces, inputs.clone(), Input::OwnNamespaces) => return ended,
+            unwanted = wanted.wait_for(|wanted| !*wanted) => { unwanted?; }
+        }
+    }
+}
+
+/// A client of the own API server.
+async fn client(kubeconfig: Kubeconfig) -> anyhow::Result<kube::Client> {
+    let mut config = match kubeconfig {
+        Kubeconfig::InCluster => kube::Config::incluster().map_err(unfit)?,
+        Kubeconfig::File(path) => {
+            let file = kube::config::Kubeconfig::read_from(&path).map_err(unfit)?;
+            kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+                .await
+                .map_err(unfit)?
+        }
+    };
+    // Watches are silent for as long as nothing happens; the feeds know how long is too long.
+    config.read_timeout = None;
+    kube::Client::try_from(config).map_err(unfit)
+}

@@ -1,0 +1,96 @@
+//! What an enforcer tells the hub, its metrics and its readiness about itself.
+//!
+//! Pure.
+
+use crate::policy::{Policy, PolicyName};
+use crate::ruleset::Ruleset;
+use proto::model::{ClusterName, ClusterState, Revision};
+use proto::observe::Pod;
+use proto::wire;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A node's state at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// The revision the kernel enforces.
+    pub applied: Option<Revision>,
+    /// The policies held.
+    pub policies: Arc<BTreeMap<PolicyName, Arc<Policy>>>,
+    /// How much is in force.
+    pub counts: Counts,
+    /// The clusters the hub names, and how current each is.
+    pub clusters: BTreeMap<ClusterName, ClusterState>,
+    /// What keeps the kernel from enforcing the newest state.
+    pub trouble: Option<String>,
+}
+
+/// How much of each is in force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Local pods that a policy isolates in a direction.
+    pub isolated_pods: usize,
+    /// ipsets.
+    pub sets: usize,
+    /// Their members.
+    pub members: usize,
+}
+
+impl Counts {
+    /// Of a node's ruleset and pods.
+    pub fn of(ruleset: &Ruleset, pods: &[Arc<Pod>]) -> Self {
+        let maps = || ruleset.tables.values().flat_map(|table| table.dispatch.values());
+        let isolated = |pod: &&Arc<Pod>| {
+            pod.addresses
+                .iter()
+                .any(|address| maps().any(|map| map.contains_key(address)))
+        };
+        Self {
+            isolated_pods: pods.iter().filter(isolated).count(),
+            sets: ruleset.sets.len(),
+            members: ruleset.sets.values().map(|set| set.members.len()).sum(),
+        }
+    }
+}
+
+impl Status {
+    /// SHA-256 over the names and generations of the policies held.
+    pub fn policies_digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for policy in self.policies.values() {
+            // Names hold neither slash nor newline, so that no two lists give one text.
+            hash.update(format!("{} {} {}\n", policy.name, policy.uid, policy.generation));
+        }
+        hash.finalize().into()
+    }
+
+    /// As the hub is told.
+    pub fn report(&self, cluster: &ClusterName, node: &str) -> wire::ReportRequest {
+        let refused = |policy: &Arc<Policy>| -> Vec<wire::RefusedPolicy> {
+            let of = |refused: &crate::policy::Refused| wire::RefusedPolicy {
+                namespace: policy.name.namespace.to_string(),
+                name: policy.name.name.to_string(),
+                generation: policy.generation,
+                field: refused.field.clone(),
+                reason: refused.reason.clone(),
+            };
+            policy.refused.iter().map(of).collect()
+        };
+        wire::ReportRequest {
+            cluster: cluster.to_string(),
+            node: node.to_owned(),
+            applied: self.applied.map(Into::into),
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+            policies: u32::try_from(self.policies.len()).unwrap_or(u32::MAX),
+            policies_digest: self.policies_digest().to_vec(),
+            refused: self.policies.values().flat_map(refused).take(MAX_REFUSED).collect(),
+            isolated_pods: u32::try_from(self.counts.isolated_pods).unwrap_or(u32::MAX),
+            trouble: self.trouble.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// The most refused pieces one report names; the log and the metric have them all. Keeps a report far below the message
+/// limit of 4 MiB.
+const MAX_REFUSED: usize = 1000;
