@@ -54,9 +54,10 @@ pub fn compile(world: &World<'_>) -> Ruleset {
         }
         (family, chains.finish())
     });
+    let tables = BTreeMap::from(tables);
     Ruleset {
-        tables: BTreeMap::from(tables),
-        sets: sets.fill(),
+        sets: sets.fill(&tables),
+        tables,
     }
 }
 

@@ -8,7 +8,7 @@ use super::sets::Sets;
 use super::subjects::Subject;
 use crate::policy::{Policy, PolicyName, PolicyRule};
 use crate::ruleset::{Chain, ChainName, Direction, Family, Match, Rule, Table, Verdict};
-use proto::model::{NamedPort, Protocol};
+use proto::model::Protocol;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -22,16 +22,13 @@ const NEIGHBOURS: [u8; 9] = [130, 131, 132, 133, 134, 135, 136, 137, 143];
 /// The most rules that an address is given of which several pods claim to be the owner; beyond, it admits nothing.
 const MAX_SHARED_RULES: usize = 1 << 12;
 
-/// A policy's rules for a direction, and the named ports that they are resolved with, if they name any.
-type PolicyChain<'a> = (&'a PolicyName, Direction, Option<&'a [NamedPort]>);
-
 /// The table of one family, as it grows.
 pub(super) struct Chains<'a, 's> {
     family: Family,
     sets: &'s mut Sets<'a>,
     table: Table,
-    /// The rules of the policies seen so far.
-    policies: BTreeMap<PolicyChain<'a>, Vec<Rule>>,
+    /// The chains of the policies seen so far; of some without rules there is none.
+    policies: BTreeMap<(&'a PolicyName, Names<'a>), Option<ChainName>>,
 }
 
 impl<'a, 's> Chains<'a, 's> {
@@ -93,11 +90,17 @@ impl<'a, 's> Chains<'a, 's> {
 
     /// The chains of the policies that isolate a pod.
     fn policy_chains(&mut self, subject: &Subject<'a>, direction: Direction) -> BTreeSet<ChainName> {
-        let policies: Vec<_> = subject.isolating(direction).collect();
         let mut chains = BTreeSet::new();
-        for (policy, policy_rules) in policies {
-            let rules = self.policy_rules(policy, policy_rules, direction, subject);
-            chains.extend(self.chain(rules));
+        for (policy, policy_rules) in subject.isolating(direction) {
+            let names = names(direction, policy_rules, subject);
+            let key = (&policy.name, names);
+            let known = self.policies.get(&key).cloned();
+            let chain = known.unwrap_or_else(|| {
+                let rules = self.rules(policy, policy_rules, names);
+                self.chain(simplified(rules))
+            });
+            chains.extend(chain.clone());
+            self.policies.insert(key, chain);
         }
         chains
     }
@@ -107,18 +110,27 @@ impl<'a, 's> Chains<'a, 's> {
         let mut shared = BTreeSet::from([always(Verdict::Accept)]);
         for owner in owners {
             let mut own = BTreeSet::new();
-            for (policy, rules) in owner.isolating(direction) {
-                own.extend(self.policy_rules(policy, rules, direction, owner));
+            for (policy, policy_rules) in owner.isolating(direction) {
+                own.extend(self.rules(policy, policy_rules, names(direction, policy_rules, owner)));
             }
             if own.len().saturating_mul(shared.len()) > MAX_SHARED_RULES {
                 return BTreeSet::new();
             }
-            shared = own
+            let pairs = own
                 .iter()
-                .flat_map(|one| shared.iter().map(move |other| both(one, other)))
-                .collect();
+                .flat_map(|one| shared.iter().map(move |other| both(one, other)));
+            shared = pairs.collect();
         }
         self.chain(simplified(shared)).into_iter().collect()
+    }
+
+    /// What a policy admits.
+    fn rules(&mut self, policy: &Policy, policy_rules: &[PolicyRule], names: Names<'_>) -> BTreeSet<Rule> {
+        let namespace = &policy.name.namespace;
+        policy_rules
+            .iter()
+            .flat_map(|rule| rules::rules(rule, namespace, names, self.family, self.sets))
+            .collect()
     }
 
     /// Makes the chain of these rules; `None`: there is none without rules.
@@ -127,34 +139,14 @@ impl<'a, 's> Chains<'a, 's> {
         self.table.chains.entry(name.clone()).or_insert(Chain { rules });
         Some(name)
     }
+}
 
-    /// The rules of one policy, for the pods that it isolates.
-    fn policy_rules(
-        &mut self,
-        policy: &'a Policy,
-        policy_rules: &'a [PolicyRule],
-        direction: Direction,
-        subject: &Subject<'a>,
-    ) -> Vec<Rule> {
-        let ports = match direction {
-            Direction::Ingress if rules::name_ports(policy_rules) => Some(&*subject.pod.ports),
-            Direction::Ingress | Direction::Egress => None,
-        };
-        let (family, sets) = (self.family, &mut *self.sets);
-        self.policies
-            .entry((&policy.name, direction, ports))
-            .or_insert_with(|| {
-                let names = match direction {
-                    Direction::Ingress => Names::OfSubject(ports.unwrap_or_default()),
-                    Direction::Egress => Names::OfPeers,
-                };
-                let namespace = &policy.name.namespace;
-                let rules = policy_rules
-                    .iter()
-                    .flat_map(|rule| rules::rules(rule, namespace, names, family, sets));
-                simplified(rules.collect())
-            })
-            .clone()
+/// Where the ports of a policy's destinations have their names. Without names subjects do not differ.
+fn names<'a>(direction: Direction, rules: &[PolicyRule], subject: &Subject<'a>) -> Names<'a> {
+    match direction {
+        Direction::Ingress if rules::name_ports(rules) => Names::OfSubject(&subject.pod.ports),
+        Direction::Ingress => Names::OfSubject(&[]),
+        Direction::Egress => Names::OfPeers,
     }
 }
 

@@ -10,7 +10,7 @@ use proto::model::{NamedPort, Protocol};
 use std::sync::Arc;
 
 /// Where the destination's ports have their names (S53).
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Names<'a> {
     /// Ingress: the subject is the destination, and these are its ports.
     OfSubject(&'a [NamedPort]),

@@ -6,7 +6,7 @@
 use super::World;
 use super::peers::{Who, elements};
 use super::rules::resolve;
-use crate::ruleset::{Element, Family, Match, Set, SetKind, SetName, Side};
+use crate::ruleset::{Element, Family, Match, Set, SetKind, SetName, Side, Table};
 use proto::mirror::IdentityId;
 use proto::model::{ClusterName, Identity, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,18 +77,28 @@ impl<'a> Sets<'a> {
         if let Some(PortName { protocol, name }) = &port {
             meaning += &format!(" at {protocol}/{name}");
         }
+        if let Some(name) = self.wanted.get(&meaning).and_then(|wanted| wanted.names.get(&family)) {
+            return name.clone();
+        }
         let name = SetName::of(family, &meaning);
         let wanted = self.wanted.entry(meaning).or_insert_with(|| Wanted {
             who: who.clone(),
             port,
             names: BTreeMap::new(),
         });
-        wanted.names.entry(family).or_insert(name).clone()
+        wanted.names.insert(family, name.clone());
+        name
     }
 
-    /// All sets asked for, with their members.
-    pub(super) fn fill(self) -> BTreeMap<SetName, Set> {
-        let wanted: Vec<Wanted> = self.wanted.into_values().collect();
+    /// The sets that the rules of these tables refer to, with their members. Others were asked for by rules that did not
+    /// matter in the end.
+    pub(super) fn fill(self, tables: &BTreeMap<Family, Table>) -> BTreeMap<SetName, Set> {
+        let referred = referred(tables);
+        let mut wanted: Vec<Wanted> = self.wanted.into_values().collect();
+        for wanted in &mut wanted {
+            wanted.names.retain(|_, name| referred.contains(name));
+        }
+        wanted.retain(|wanted| !wanted.names.is_empty());
         let mut sets: BTreeMap<SetName, Set> = wanted
             .iter()
             .flat_map(|wanted| {
@@ -116,6 +126,23 @@ impl<'a> Sets<'a> {
         }
         sets
     }
+}
+
+/// The sets that the rules of these tables refer to.
+fn referred(tables: &BTreeMap<Family, Table>) -> BTreeSet<&SetName> {
+    let chains = tables.values().flat_map(|table| table.chains.values());
+    let matches = chains.flat_map(|chain| &chain.rules).flat_map(|rule| &rule.matches);
+    matches
+        .filter_map(|condition| match condition {
+            Match::InSet(_, name, _) => Some(name),
+            Match::Established
+            | Match::L4Proto(_)
+            | Match::Icmpv6Type(_)
+            | Match::SourcePort(_)
+            | Match::DestinationPort(..)
+            | Match::Address(..) => None,
+        })
+        .collect()
 }
 
 /// The memberships that all claims on an address agree on, as far as they count (S113).

@@ -62,7 +62,7 @@ fn everything() {
         r"
 kind: NetworkPolicy
 metadata: {namespace: shop, name: all}
-spec: {podSelector: {matchLabels: {app: web}}, ingress: [{}, {ports: [{port: 80}]}]}
+spec: {podSelector: {matchLabels: {app: web}}, ingress: [{}, {from: [{namespaceSelector: {}}], ports: [{port: 80}]}]}
 ---
 kind: NetworkPolicy
 metadata: {namespace: shop, name: more}
