@@ -6,3 +6,4 @@ mod pieces;
 mod stories;
 #[expect(clippy::too_many_lines, reason = "golden rulesets are long")]
 mod subjects;
+mod void;

@@ -36,23 +36,28 @@ pub struct Node {
 impl Clusters {
     /// Takes the objects of some YAML documents in, each in place of the one of its name before.
     pub fn load(&mut self, cluster: &str, yaml: &str) {
-        let cluster = self.0.entry(ClusterName::new(cluster).unwrap()).or_default();
         for object in serde_saphyr::from_multiple::<Value>(yaml).unwrap() {
-            match object["kind"].as_str() {
-                Some("Namespace") => {
-                    let namespace = Namespace::deserialize(&object).unwrap();
-                    cluster.namespaces.insert(namespace.name.clone(), namespace);
-                }
-                Some("Pod") => {
-                    let pod = Pod::deserialize(&object).unwrap();
-                    cluster.pods.insert((pod.namespace.clone(), pod.name.clone()), pod);
-                }
-                Some("NetworkPolicy") => {
-                    let policy = parse(&NetworkPolicy::deserialize(&object).unwrap());
-                    cluster.policies.insert(policy.name.clone(), Arc::new(policy));
-                }
-                other => panic!("{other:?} is no kind of these tests"),
+            self.insert(cluster, &object);
+        }
+    }
+
+    /// Takes an object in, in place of the one of its name before.
+    pub fn insert(&mut self, cluster: &str, object: &Value) {
+        let cluster = self.0.entry(ClusterName::new(cluster).unwrap()).or_default();
+        match object["kind"].as_str() {
+            Some("Namespace") => {
+                let namespace = Namespace::deserialize(object).unwrap();
+                cluster.namespaces.insert(namespace.name.clone(), namespace);
             }
+            Some("Pod") => {
+                let pod = Pod::deserialize(object).unwrap();
+                cluster.pods.insert((pod.namespace.clone(), pod.name.clone()), pod);
+            }
+            Some("NetworkPolicy") => {
+                let policy = parse(&NetworkPolicy::deserialize(object).unwrap());
+                cluster.policies.insert(policy.name.clone(), Arc::new(policy));
+            }
+            other => panic!("{other:?} is no kind of these tests"),
         }
     }
 

@@ -196,11 +196,15 @@ fn an_address_that_changes_hands() {
     check(
         r#"
 kind: NetworkPolicy
-metadata: {namespace: shop, name: deny}
-spec: {podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}
+metadata: {namespace: shop, name: for-old}
+spec: {podSelector: {matchLabels: {app: old}}, policyTypes: [Ingress, Egress]}
+---
+kind: NetworkPolicy
+metadata: {namespace: shop, name: for-new}
+spec: {podSelector: {matchLabels: {app: new}}, ingress: [{ports: [{port: 80}]}]}
 ---
 kind: Pod
-metadata: {namespace: shop, name: old, labels: {app: web}, deletionTimestamp: "2026-01-01T00:00:00Z"}
+metadata: {namespace: shop, name: old, labels: {app: old}, deletionTimestamp: "2026-01-01T00:00:00Z"}
 spec: {nodeName: n1}
 status: {phase: Running, podIP: 10.1.1.3}
 ---
@@ -210,57 +214,67 @@ spec: {nodeName: n1}
 status: {phase: Running, podIP: 10.1.1.3}
 "#,
         expect![[r#"
-            set bly4-c2akighf7n6nmj4e73w4zcr25k hash:ip {
-              10.1.1.1
-              10.2.1.1
-            }
-            set bly6-c2akighf7n6nmj4e73w4zcr25k hash:ip {
-              fd00:1::1
-              fd00:2::1
-            }
             table ip bailey {
               map ingress {
-                10.1.1.1 : goto ingress-10.1.1.1
-                10.1.1.2 : goto ingress-10.1.1.2
                 10.1.1.3 : goto ingress-10.1.1.3
-              }
-              chain ingress-10.1.1.1 {
-                saddr 10.1.1.1 accept
-                jump policy-wprq4cwwgqqacc4cmiqzf4tyto
-                drop
-              }
-              chain ingress-10.1.1.2 {
-                saddr 10.1.1.2 accept
-                jump policy-wprq4cwwgqqacc4cmiqzf4tyto
-                drop
               }
               chain ingress-10.1.1.3 {
                 saddr 10.1.1.3 accept
-                jump policy-wprq4cwwgqqacc4cmiqzf4tyto
+                jump policy-siopj5lipndrp7cikalz4squ6x
                 drop
               }
-              chain policy-wprq4cwwgqqacc4cmiqzf4tyto {
-                saddr @bly4-c2akighf7n6nmj4e73w4zcr25k accept
+              chain policy-siopj5lipndrp7cikalz4squ6x {
+                l4proto 6 dport 80 accept
               }
             }
             table ip6 bailey {
+            }
+        "#]],
+    );
+}
+
+/// A pod reaches itself by all addresses that are its alone, and not by one that may be another pod (S69, I5).
+#[test]
+fn a_pod_of_several_addresses() {
+    check(
+        r"
+kind: NetworkPolicy
+metadata: {namespace: shop, name: deny}
+spec: {podSelector: {matchLabels: {app: many}}}
+---
+kind: Pod
+metadata: {namespace: shop, name: many, labels: {app: many}}
+spec: {nodeName: n1}
+status: {phase: Running, podIPs: [{ip: 10.1.1.3}, {ip: 10.1.1.4}, {ip: 10.1.1.5}]}
+---
+kind: Pod
+metadata: {namespace: shop, name: other, labels: {app: other}}
+spec: {nodeName: n1}
+status: {phase: Running, podIPs: [{ip: 10.1.1.5}]}
+",
+        expect![[r#"
+            table ip bailey {
               map ingress {
-                fd00:1::1 : goto ingress-fd00.1..1
-                fd00:1::2 : goto ingress-fd00.1..2
+                10.1.1.3 : goto ingress-10.1.1.3
+                10.1.1.4 : goto ingress-10.1.1.4
+                10.1.1.5 : goto ingress-10.1.1.5
               }
-              chain ingress-fd00.1..1 {
-                saddr fd00:1::1 accept
-                jump policy-nob7xifzqs326tintjau3zpnrm
+              chain ingress-10.1.1.3 {
+                saddr 10.1.1.3 accept
+                saddr 10.1.1.4 accept
                 drop
               }
-              chain ingress-fd00.1..2 {
-                saddr fd00:1::2 accept
-                jump policy-nob7xifzqs326tintjau3zpnrm
+              chain ingress-10.1.1.4 {
+                saddr 10.1.1.3 accept
+                saddr 10.1.1.4 accept
                 drop
               }
-              chain policy-nob7xifzqs326tintjau3zpnrm {
-                saddr @bly6-c2akighf7n6nmj4e73w4zcr25k accept
+              chain ingress-10.1.1.5 {
+                saddr 10.1.1.5 accept
+                drop
               }
+            }
+            table ip6 bailey {
             }
         "#]],
     );
