@@ -1,7 +1,7 @@
 //! Reads back what the kernel holds of ours.
 
 use super::message::Messages;
-use super::nft::{self, Chain};
+use super::nft::dump::{self, Chain};
 use super::socket::{Errno, SocketError};
 use super::{Kernel, KernelError, ipset};
 use crate::plan::{Actual, ActualTable};
@@ -25,11 +25,11 @@ impl Kernel {
     /// Whether there is a table of ours in a family.
     pub(super) fn has_table(&mut self, family: u8) -> Result<bool, KernelError> {
         let attempt = KernelError::refused("list the tables");
-        let parts = match self.socket.dump(&nft::list_tables(family)) {
+        let parts = match self.socket.dump(&dump::list_tables(family)) {
             Err(error) if error.errno() == Some(Errno::FAMILY_UNKNOWN) => return Ok(false),
             other => other.map_err(attempt)?,
         };
-        let mut names = parts.iter().map(|part| nft::read_table(part));
+        let mut names = parts.iter().map(|part| dump::read_table(part));
         names
             .try_fold(false, |found, name| Ok(found || name? == TABLE))
             .map_err(|error: super::Malformed| KernelError::refused("list the tables")(error.into()))
@@ -108,7 +108,7 @@ impl Kernel {
     fn read_parts(&mut self, family: Family) -> Result<(ActualTable, Option<Chain>), SocketError> {
         let mut table = ActualTable::default();
         let mut foreign = None;
-        for part in self.socket.dump(&nft::list_chains(family))? {
+        for part in self.socket.dump(&dump::list_chains(family))? {
             if let Some(chain) = Chain::parse(&part)? {
                 table.chains.insert(chain.name.clone(), Vec::new());
                 if !chain.as_created {
@@ -116,16 +116,16 @@ impl Kernel {
                 }
             }
         }
-        for part in self.socket.dump(&nft::list_rules(family))? {
-            if let Some((chain, tag)) = nft::read_rule(&part)? {
+        for part in self.socket.dump(&dump::list_rules(family))? {
+            if let Some((chain, tag)) = dump::read_rule(&part)? {
                 table.chains.entry(chain).or_default().push(tag);
             }
         }
-        for part in self.socket.dump(&nft::list_maps(family))? {
-            if let Some(direction) = nft::read_map(&part)? {
+        for part in self.socket.dump(&dump::list_maps(family))? {
+            if let Some(direction) = dump::read_map(&part)? {
                 let map = table.dispatch.entry(direction).or_default();
-                for part in self.socket.dump(&nft::list_dispatch(family, direction))? {
-                    map.extend(nft::read_dispatch(&part)?);
+                for part in self.socket.dump(&dump::list_dispatch(family, direction))? {
+                    map.extend(dump::read_dispatch(&part)?);
                 }
             }
         }

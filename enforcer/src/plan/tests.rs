@@ -4,6 +4,8 @@ use expect_test::expect;
 use ipnet::IpNet;
 use proto::model::Protocol;
 
+mod between;
+
 /// The families' local addresses, and the addresses of peers; few, so that random rulesets overlap.
 fn address(family: Family, number: u8) -> IpAddr {
     match family {
@@ -41,9 +43,16 @@ fn set(family: Family, number: usize, random: &mut fastrand::Rng) -> (SetName, S
 
 /// A ruleset of the compiler's shape: content-named policy chains over sets, an address chain per isolated address.
 fn ruleset(random: &mut fastrand::Rng) -> Ruleset {
+    let inventory = random.u64(..);
+    ruleset_of(random, inventory)
+}
+
+/// The members of the sets are the inventory's, all else is random.
+fn ruleset_of(random: &mut fastrand::Rng, inventory: u64) -> Ruleset {
     let mut ruleset = Ruleset::default();
+    let mut members = fastrand::Rng::with_seed(inventory);
     for family in Family::ALL {
-        let sets: Vec<_> = (0..5).map(|number| set(family, number, random)).collect();
+        let sets: Vec<_> = (0..5).map(|number| set(family, number, &mut members)).collect();
         let mut table = Table::default();
         table.chains.insert(ChainName::fixed("common"), Chain::default());
         for direction in Direction::ALL {

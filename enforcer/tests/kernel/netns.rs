@@ -1,6 +1,5 @@
 //! Network namespaces of a test's own, each with a thread that lives in it.
 
-use std::any::Any;
 use std::panic;
 use std::process::Command;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -39,11 +38,11 @@ fn enter_new() {
     );
 }
 
-type Work = Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>;
+type Work = Box<dyn FnOnce() + Send>;
 
 /// A network namespace that lives as long as this value.
 pub struct Netns {
-    work: Option<SyncSender<(Work, SyncSender<Box<dyn Any + Send>>)>>,
+    work: Option<SyncSender<Work>>,
     thread: Option<JoinHandle<()>>,
     /// What `ip link set … netns` calls it.
     pub id: i32,
@@ -52,15 +51,13 @@ pub struct Netns {
 impl Netns {
     /// A new one, with its loopback up.
     pub fn new() -> Self {
-        let (work, receiver) = sync_channel::<(Work, SyncSender<Box<dyn Any + Send>>)>(1);
+        let (work, works) = sync_channel::<Work>(1);
         let (id_sender, id) = sync_channel(1);
         let thread = thread::spawn(move || {
             enter_new();
             ip("link set lo up");
-            id_sender.send(thread_id()).unwrap();
-            for (work, answer) in receiver {
-                answer.send(work()).unwrap();
-            }
+            id_sender.send(thread_id()).expect("the thread that made it waits");
+            works.into_iter().for_each(|work| work());
         });
         Self {
             work: Some(work),
@@ -72,17 +69,13 @@ impl Netns {
     /// Does something in it.
     pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let (sender, answer) = sync_channel(1);
-        let work: Work = Box::new(move || Box::new(work()));
+        let work = Box::new(move || sender.send(work()).expect("who asked waits for the answer"));
         self.work
             .as_ref()
             .expect("it lives")
-            .send((work, sender))
+            .send(work)
             .expect("its thread lives");
-        *answer
-            .recv()
-            .expect("its thread did not panic")
-            .downcast()
-            .expect("the answer to this work")
+        answer.recv().expect("its thread did not panic")
     }
 }
 

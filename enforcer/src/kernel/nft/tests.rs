@@ -1,3 +1,4 @@
+use super::dump::{Chain, MSG_GETRULE, dump, read_dispatch, read_map, read_rule, tag};
 use super::*;
 use crate::kernel::message::Received;
 use crate::kernel::message::tests::hex;

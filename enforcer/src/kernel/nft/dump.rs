@@ -1,0 +1,159 @@
+//! What nf_tables is asked and answers: requests for dumps, and their parts.
+//!
+//! Pure. Only what lies in tables of ours is read; chains and rules of others are passed over.
+
+use super::expression::VERDICT_GOTO;
+use super::{
+    CHAIN_HOOK, CHAIN_NAME, CHAIN_POLICY, CHAIN_TABLE, CHAIN_TYPE, CHAIN_TYPE_FILTER, DATA_VALUE, DATA_VERDICT,
+    ELEM_DATA, ELEM_KEY, ELEM_LIST_ELEMENTS, ELEM_LIST_SET, ELEM_LIST_TABLE, HOOK_HOOKNUM, HOOK_PRIORITY, NF_ACCEPT,
+    NF_INET_FORWARD, RULE_CHAIN, RULE_TABLE, RULE_USERDATA, SET_NAME, SET_TABLE, SUBSYSTEM, TABLE_NAME,
+    USERDATA_COMMENT, VERDICT_CHAIN, VERDICT_CODE, base_direction,
+};
+use crate::kernel::ipset::family_number;
+use crate::kernel::message::{Attributes, Body, Header, Malformed, Messages, NLM_F_DUMP};
+use crate::ruleset::{ChainName, Direction, Family, TABLE};
+use std::net::IpAddr;
+
+const MSG_GETTABLE: u16 = 1;
+const MSG_GETCHAIN: u16 = 4;
+pub(super) const MSG_GETRULE: u16 = 7;
+const MSG_GETSET: u16 = 10;
+const MSG_GETSETELEM: u16 = 13;
+
+/// A request for all objects of a kind.
+pub(super) fn dump(message: u16, family: u8, body: impl FnOnce(&mut Body<'_>)) -> Messages {
+    let mut messages = Messages::default();
+    let header = Header {
+        kind: SUBSYSTEM << 8 | message,
+        flags: NLM_F_DUMP,
+        family,
+        resource: 0,
+    };
+    messages.push(header, body);
+    messages
+}
+
+/// `nft list tables FAMILY`; [`read_table`] reads the parts.
+pub(in crate::kernel) fn list_tables(family: u8) -> Messages {
+    dump(MSG_GETTABLE, family, |_| {})
+}
+
+/// The name of a table.
+pub(in crate::kernel) fn read_table(payload: &[u8]) -> Result<&str, Malformed> {
+    Attributes::of_message(payload)?.text(TABLE_NAME)
+}
+
+/// `nft list chains FAMILY`; [`Chain::parse`] reads the parts. Older kernels do not filter by table, so nor do we.
+pub(in crate::kernel) fn list_chains(family: Family) -> Messages {
+    dump(MSG_GETCHAIN, family_number(family), |_| {})
+}
+
+/// A chain as the kernel has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::kernel) struct Chain {
+    /// Its name.
+    pub name: ChainName,
+    /// Whether its type, hook, priority and policy are those that a chain of this name is created with.
+    pub as_created: bool,
+}
+
+impl Chain {
+    /// Reads a part; `None` if the chain is of another table.
+    pub fn parse(payload: &[u8]) -> Result<Option<Self>, Malformed> {
+        let attributes = Attributes::of_message(payload)?;
+        if attributes.text(CHAIN_TABLE)? != TABLE {
+            return Ok(None);
+        }
+        let name = ChainName::read_back(attributes.text(CHAIN_NAME)?);
+        let as_created = match (base_direction(&name), attributes.find(CHAIN_HOOK)) {
+            (None, None) => true,
+            (Some(direction), Some(hook)) => {
+                let hook = Attributes::of_nest(hook);
+                hook.be32(HOOK_HOOKNUM)? == NF_INET_FORWARD
+                    && hook.be32(HOOK_PRIORITY)? == direction.priority().cast_unsigned()
+                    && attributes.be32(CHAIN_POLICY)? == NF_ACCEPT
+                    && attributes.text(CHAIN_TYPE)? == CHAIN_TYPE_FILTER
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        Ok(Some(Self { name, as_created }))
+    }
+}
+
+/// `nft list table FAMILY bailey`, the rules; [`read_rule`] reads the parts, in the order of the rules.
+pub(in crate::kernel) fn list_rules(family: Family) -> Messages {
+    dump(MSG_GETRULE, family_number(family), |rule| rule.text(RULE_TABLE, TABLE))
+}
+
+/// The chain and the tag of a rule; `None` if the rule is of another table.
+pub(in crate::kernel) fn read_rule(payload: &[u8]) -> Result<Option<(ChainName, String)>, Malformed> {
+    let attributes = Attributes::of_message(payload)?;
+    if attributes.text(RULE_TABLE)? != TABLE {
+        return Ok(None);
+    }
+    let chain = ChainName::read_back(attributes.text(RULE_CHAIN)?);
+    Ok(Some((
+        chain,
+        tag(attributes.find(RULE_USERDATA).unwrap_or_default()).to_owned(),
+    )))
+}
+
+/// `nft list maps FAMILY`; [`read_map`] reads the parts.
+pub(in crate::kernel) fn list_maps(family: Family) -> Messages {
+    dump(MSG_GETSET, family_number(family), |set| set.text(SET_TABLE, TABLE))
+}
+
+/// Which dispatch map this is; `None` if it is none of ours.
+pub(in crate::kernel) fn read_map(payload: &[u8]) -> Result<Option<Direction>, Malformed> {
+    let attributes = Attributes::of_message(payload)?;
+    if attributes.text(SET_TABLE)? != TABLE {
+        return Ok(None);
+    }
+    let name = attributes.text(SET_NAME)?;
+    Ok(Direction::ALL
+        .into_iter()
+        .find(|direction| direction.to_string() == name))
+}
+
+/// `nft list map FAMILY bailey DIRECTION`; [`read_dispatch`] reads the parts.
+pub(in crate::kernel) fn list_dispatch(family: Family, direction: Direction) -> Messages {
+    dump(MSG_GETSETELEM, family_number(family), |list| {
+        list.text(ELEM_LIST_TABLE, TABLE);
+        list.text(ELEM_LIST_SET, &direction.to_string());
+    })
+}
+
+/// The elements in a part: addresses and the chains that they go to.
+pub(in crate::kernel) fn read_dispatch(payload: &[u8]) -> Result<Vec<(IpAddr, ChainName)>, Malformed> {
+    let elements = Attributes::of_message(payload)?.nest(ELEM_LIST_ELEMENTS);
+    elements
+        .map(|(_, element)| read_dispatch_element(Attributes::of_nest(element)))
+        .collect()
+}
+
+fn read_dispatch_element(element: Attributes<'_>) -> Result<(IpAddr, ChainName), Malformed> {
+    let key = element.nest(ELEM_KEY).find(DATA_VALUE).unwrap_or_default();
+    let v4 = <[u8; 4]>::try_from(key).map(IpAddr::from);
+    let v6 = <[u8; 16]>::try_from(key).map(IpAddr::from);
+    let address = v4.or(v6).ok().ok_or(Malformed("an address of four or sixteen bytes"))?;
+    let verdict = element.nest(ELEM_DATA).nest(DATA_VERDICT);
+    // An element that somebody made to do something else must not look like ours: no chain has an empty name.
+    let chain = if verdict.be32(VERDICT_CODE)? == VERDICT_GOTO {
+        verdict.text(VERDICT_CHAIN)?
+    } else {
+        ""
+    };
+    Ok((address, ChainName::read_back(chain)))
+}
+
+/// The tag in a rule's userdata; empty if there is none.
+pub(super) fn tag(userdata: &[u8]) -> &str {
+    let [USERDATA_COMMENT, _, text @ ..] = userdata else {
+        return "";
+    };
+    str::from_utf8(text)
+        .unwrap_or_default()
+        .split([' ', '\0'])
+        .next()
+        .unwrap_or_default()
+}
