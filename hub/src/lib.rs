@@ -21,4 +21,5 @@ mod sample;
 pub mod selector_syntax;
 pub mod server;
 pub mod shutdown;
+pub mod stderr;
 pub mod stream;

@@ -3,8 +3,11 @@ use expect_test::expect;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use x509_parser::extensions::GeneralName;
+use x509_parser::pem::parse_x509_pem;
 
 fn now() -> SystemTime {
     let seconds_to_2026 = 1_767_225_600;
@@ -186,10 +189,10 @@ fn a_later_run_keeps_the_ca_and_renews_the_rest() {
 fn no_certificate_outlives_its_ca() {
     let folder = folder();
     issue(order(folder.path()), now()).expect("a PKI");
-    let shortly_before = now() + CA_LIFETIME - DAY;
+    let shortly_before = now() + ca::LIFETIME - DAY;
     issue(order(folder.path()), shortly_before).expect("the CA is still valid");
     assert_eq!(verify(folder.path(), "hub", shortly_before), Ok(()));
-    verify(folder.path(), "hub", now() + CA_LIFETIME + CLOCK_SKEW).expect_err("the CA has expired");
+    verify(folder.path(), "hub", now() + ca::LIFETIME + CLOCK_SKEW).expect_err("the CA has expired");
 }
 
 /// A run in a folder where something is wrong with the CA: the error, and that the CA's files stay.

@@ -1,4 +1,5 @@
 use super::*;
+use clap::Parser;
 use expect_test::{Expect, expect};
 use std::fs;
 

@@ -1,0 +1,231 @@
+//! The command line as clap reads it.
+
+use super::{Config, ConfigError, LogFormat, Security, Task, log_filter, readable, security};
+use crate::certs;
+use clap::{Args, Parser, Subcommand};
+use proto::model::ClusterName;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// Where the hub serves when nothing else is said: on every address if clients must show a certificate, for this
+/// machine only if not.
+const LISTEN_PORT: u16 = 7443;
+
+const EXAMPLES: &str = "\
+Examples:
+  A trial on one machine, without certificates:
+      hub --clusters ./clusters --insecure
+      grpcurl -plaintext localhost:7443 bailey.v1.Inventory/ListClusters
+
+  With mutual TLS, from a trial PKI:
+      hub certs --out ./pki --cluster cluster-a --cluster cluster-b
+      hub --clusters ./clusters --client-ca pki/ca.crt \\
+          --tls-cert pki/hub.crt --tls-key pki/hub.key
+
+  What the API offers, comments included:
+      grpcurl -plaintext localhost:7443 describe bailey.v1.Inventory
+
+What a certificate is for stands in its URI SAN, bailey://<trust domain>/…
+  …/cluster/<id>               enforcers of a cluster subscribe and report
+  …/cluster/<id>/node/<name>   the enforcer of one node, for that node only
+  …/reader                     people and tools query
+
+Exit codes:
+  0  stopped by SIGTERM or SIGINT
+  1  failed while running; the log says why
+  2  the command line or a file it names is wrong; the message says what to do";
+
+const CERTS_EXAMPLES: &str = "\
+Examples:
+  hub certs --out ./pki --cluster cluster-a --cluster cluster-b
+  hub certs --out ./pki --node cluster-a/node-1 --hub-san hub.example.com
+
+Run it again with the same --out to add a cluster or to renew certificates: the
+CA is kept, the others are written anew. Hub and enforcers take renewed files up
+without a restart.";
+
+/// The command line.
+#[derive(Parser, Debug)]
+#[command(
+    name = "hub",
+    version,
+    about = "Watches the API servers of a ClusterSet and streams its pods and namespaces to enforcers",
+    after_help = "--help has examples and exit codes",
+    after_long_help = EXAMPLES,
+    args_conflicts_with_subcommands = true
+)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeFlags,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Write a trial PKI: a CA, and certificates for the hub, for readers and for enforcers
+    #[command(after_help = CERTS_EXAMPLES)]
+    Certs(CertsFlags),
+}
+
+#[derive(Args, Debug)]
+struct ServeFlags {
+    /// Folder with one kubeconfig per member cluster
+    ///
+    /// A file's name, less .kubeconfig, .yaml or .yml, is the cluster's id. Files may come, go and change while the hub
+    /// runs; names that begin with a dot are skipped.
+    #[arg(long, value_name = "DIR", env = "BAILEY_HUB_CLUSTERS")]
+    clusters: Option<PathBuf>,
+
+    /// Address to serve enforcers and queries on [default: [::]:7443, with --insecure 127.0.0.1:7443]
+    #[arg(long, value_name = "ADDR", env = "BAILEY_HUB_LISTEN", value_parser = socket_address)]
+    listen: Option<SocketAddr>,
+
+    /// The hub's certificate chain, as PEM; read again when it changes
+    #[arg(long, value_name = "FILE", env = "BAILEY_HUB_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+
+    /// The key of --tls-cert, as PEM; read again when it changes
+    #[arg(long, value_name = "FILE", env = "BAILEY_HUB_TLS_KEY")]
+    tls_key: Option<PathBuf>,
+
+    /// The CA that signs the certificates of enforcers and readers, as PEM; read again when it changes
+    #[arg(long, value_name = "FILE", env = "BAILEY_HUB_CLIENT_CA")]
+    client_ca: Option<PathBuf>,
+
+    /// Serve without TLS: whoever reaches the address may read everything and report as any node
+    #[arg(long, env = "BAILEY_HUB_INSECURE", value_parser = clap::builder::BoolishValueParser::new())]
+    insecure: bool,
+
+    /// Address of /healthz, /readyz and /metrics
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "BAILEY_HUB_ADMIN",
+        default_value = "127.0.0.1:9443"
+    )]
+    admin: SocketAddr,
+
+    /// What to log: error, warn, info, debug, trace, or a filter such as info,hub::clusters=debug
+    #[arg(long, value_name = "LEVEL", env = "BAILEY_HUB_LOG_LEVEL", default_value = "info")]
+    log_level: String,
+
+    /// How to log
+    #[arg(long, value_name = "FORMAT", env = "BAILEY_HUB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Args, Debug)]
+struct CertsFlags {
+    /// Folder for the files; made if it does not exist
+    #[arg(long, value_name = "DIR", env = "BAILEY_HUB_CERTS_OUT")]
+    out: PathBuf,
+
+    /// First part of every role's URI, bailey://NAME/…
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BAILEY_HUB_CERTS_TRUST_DOMAIN",
+        default_value = "bailey.local"
+    )]
+    trust_domain: certs::TrustDomain,
+
+    /// A cluster whose enforcers share a certificate; may be repeated
+    #[arg(
+        long = "cluster",
+        value_name = "ID",
+        env = "BAILEY_HUB_CERTS_CLUSTERS",
+        value_delimiter = ','
+    )]
+    clusters: Vec<ClusterName>,
+
+    /// A node whose enforcer gets a certificate of its own; may be repeated
+    #[arg(
+        long = "node",
+        value_name = "ID/NAME",
+        env = "BAILEY_HUB_CERTS_NODES",
+        value_delimiter = ','
+    )]
+    nodes: Vec<certs::Node>,
+
+    /// A host name or address of the hub, besides localhost, 127.0.0.1 and ::1; may be repeated
+    #[arg(
+        long = "hub-san",
+        value_name = "NAME",
+        env = "BAILEY_HUB_CERTS_HUB_SANS",
+        value_delimiter = ','
+    )]
+    hub_names: Vec<certs::HubName>,
+
+    /// How long all but the CA are valid
+    #[arg(long, env = "BAILEY_HUB_CERTS_DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: u32,
+}
+
+impl CommandLine {
+    /// What the program is to do.
+    ///
+    /// # Errors
+    /// If flags are missing, contradict each other or name files that cannot be read.
+    pub fn into_task(self) -> Result<Task, ConfigError> {
+        match self.command {
+            None => Ok(Task::Serve(self.serve.validate()?)),
+            Some(Command::Certs(CertsFlags {
+                out,
+                trust_domain,
+                clusters,
+                nodes,
+                hub_names,
+                days,
+            })) => Ok(Task::Certs(certs::Order {
+                out,
+                trust_domain,
+                clusters,
+                nodes,
+                hub_names,
+                days,
+            })),
+        }
+    }
+}
+
+impl ServeFlags {
+    fn validate(self) -> Result<Config, ConfigError> {
+        let Self {
+            clusters,
+            listen,
+            tls_cert,
+            tls_key,
+            client_ca,
+            insecure,
+            admin,
+            log_level,
+            log_format,
+        } = self;
+        let clusters = clusters.ok_or(ConfigError::NoClusters)?;
+        readable("--clusters", &clusters, "a folder", std::fs::read_dir(&clusters).err())?;
+        let security = security(insecure, tls_cert, tls_key, client_ca)?;
+        let listen = listen.unwrap_or(match security {
+            Security::Insecure => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), LISTEN_PORT),
+            Security::MutualTls(_) => SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), LISTEN_PORT),
+        });
+        if listen == admin && listen.port() != 0 {
+            return Err(ConfigError::SameAddress(listen));
+        }
+        log_filter(&log_level)?;
+        Ok(Config {
+            clusters,
+            listen,
+            security,
+            admin,
+            log_level,
+            log_format,
+        })
+    }
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_error: std::net::AddrParseError| {
+        "expected ADDRESS:PORT, for example 0.0.0.0:7443 or [::1]:7443".to_owned()
+    })
+}
