@@ -6,6 +6,7 @@
 
 pub mod backoff;
 pub mod convert;
+pub mod kubeconfig;
 pub mod mirror;
 pub mod model;
 pub mod observe;

@@ -11,7 +11,7 @@ mod request;
 mod session;
 
 use crate::backoff::Backoff;
-use crate::observe::Observe;
+use crate::observe::{Kind, Observe};
 use futures::stream::{self, Stream, StreamExt};
 use request::{Requests, Stop};
 use session::Session;
@@ -97,6 +97,18 @@ pub fn watch<T: Observe>(
     };
     let driver = stream::once(feed.run()).filter_map(async |()| None);
     stream::select(ReceiverStream::new(events), driver)
+}
+
+/// Why a request failed, and what to do about it, in the words that a feed uses.
+pub(crate) fn refused(verb: &str, kind: Kind, error: &kube::Error) -> String {
+    let stop = match error {
+        kube::Error::Api(status) => request::explain(verb, kind, status.code, status),
+        other => request::unreachable_because(other),
+    };
+    match stop {
+        Stop::Failed(reason) => reason,
+        Stop::Ended | Stop::Expired | Stop::CannotStream => error.to_string(),
+    }
 }
 
 struct Feed<T> {
