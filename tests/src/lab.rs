@@ -10,6 +10,7 @@ pub mod bench;
 pub mod cluster;
 pub mod control;
 pub mod demo;
+pub mod direct;
 pub mod doors;
 pub mod ends;
 pub mod fabric;

@@ -11,6 +11,7 @@ use super::setup::{Ground, Lab, now};
 use super::story::{self, CHAPTERS, Chapter, Highlight};
 use anyhow::{Context, Result};
 use enforcer::ruleset::Family;
+use futures::future::try_join_all;
 use proto::model::ClusterName;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -117,10 +118,8 @@ impl Demo<'_> {
         self.scene.write(&objects).await?;
         settle::wait(self.scene.control, &settle::policies_among(&objects)).await?;
         let in_force = start.elapsed();
-        let mut seen = BTreeMap::new();
-        for family in Family::ALL {
-            seen.insert(family, self.judge(chapter, family).await?);
-        }
+        let judged = Family::ALL.map(|family| self.judge(chapter, family));
+        let seen: BTreeMap<Family, Vec<Seen>> = Family::ALL.into_iter().zip(try_join_all(judged).await?).collect();
         for highlight in chapter.highlights {
             self.show(highlight, &seen)?;
         }

@@ -78,6 +78,13 @@ impl End {
     }
 }
 
+impl Probe {
+    /// Whether it can go to an address.
+    pub fn goes_to(&self, address: IpAddr) -> bool {
+        self.family.is_none_or(|family| family == Family::of(address))
+    }
+}
+
 impl Verdict {
     /// As tables show it.
     pub const fn sign(self) -> char {

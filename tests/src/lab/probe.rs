@@ -52,16 +52,15 @@ impl<'a> Range<'a> {
     /// If a port is taken.
     pub async fn open(fabric: &'a Fabric, ends: Vec<End>, probes: Vec<Probe>) -> Result<Self> {
         let mut listeners = Listeners::default();
-        let kinds: BTreeSet<(Transport, u16)> = probes.iter().map(|probe| (probe.transport, probe.port)).collect();
         let mut open = BTreeSet::new();
         for end in &ends {
             let Some((station, addresses)) = fabric.locate(end) else {
                 continue;
             };
             for &address in addresses {
-                for &(transport, port) in &kinds {
-                    if open.insert((address, transport, port)) {
-                        let socket = SocketAddr::new(address, port);
+                for probe in probes.iter().filter(|probe| probe.goes_to(address)) {
+                    let (transport, socket) = (probe.transport, SocketAddr::new(address, probe.port));
+                    if open.insert((transport, socket)) {
                         let opened = listeners.open(station, transport, socket).await;
                         opened.with_context(|| format!("{end} cannot answer {transport} at {socket}"))?;
                     }
