@@ -196,67 +196,74 @@ fn spec(spec: &Value, report: &mut Report) -> (Option<Selector>, Rules, Rules) {
             None
         }
     };
-    let isolates = isolates(policy_types, egress, &field.member("policyTypes"), report);
-    let mut rules = |direction: &Side, value| rules(value, &field.member(direction.rules), direction, report);
-    let ingress = isolates.ingress.then(|| rules(&INGRESS, ingress));
-    let egress = isolates.egress.then(|| rules(&EGRESS, egress));
+    let types = self::policy_types(policy_types, egress, &field.member("policyTypes"), report);
+    let mut rules = |direction: PolicyType, value| {
+        types
+            .contains(&direction)
+            .then(|| rules(value, &field.member(direction.rules()), direction, report))
+    };
+    let ingress = rules(PolicyType::Ingress, ingress);
+    let egress = rules(PolicyType::Egress, egress);
     match subjects {
         Some(_) => (subjects, ingress, egress),
         None => (None, ingress.map(|_| Vec::new()), egress.map(|_| Vec::new())),
     }
 }
 
-/// Which directions a policy isolates.
-struct Isolates {
-    ingress: bool,
-    egress: bool,
+/// A direction that a policy isolates.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PolicyType {
+    Ingress,
+    Egress,
 }
 
-/// `policyTypes`: given ones are final (S6); without any that is known, Ingress, and Egress if there is an egress rule,
-/// understood or not (S5, P21).
-fn isolates(types: Option<&Value>, egress: Option<&Value>, field: &Field<'_>, report: &mut Report) -> Isolates {
-    let known = types.map_or_else(Vec::new, |types| {
-        report.list(types, field, "it is ignored", |value, field, _| match value.as_str() {
-            Some(name @ ("Ingress" | "Egress")) => Ok(name == "Egress"),
-            _ => Err(field.problem(format!(
-                "{} is no policy type: expected Ingress or Egress",
-                shown(value)
-            ))),
-        })
-    });
-    if known.is_empty() {
-        Isolates {
-            ingress: true,
-            egress: egress.is_some_and(|rules| rules.as_array().is_none_or(|rules| !rules.is_empty())),
+impl PolicyType {
+    /// The field of its rules.
+    const fn rules(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
         }
-    } else {
-        Isolates {
-            ingress: known.contains(&false),
-            egress: known.contains(&true),
+    }
+
+    /// The field of a rule's peers.
+    const fn peers(self) -> &'static str {
+        match self {
+            Self::Ingress => "from",
+            Self::Egress => "to",
         }
     }
 }
 
-/// How the fields of a direction are called.
-struct Side {
-    rules: &'static str,
-    peers: &'static str,
+/// `policyTypes`: given ones are final (S6); without any that is known, Ingress, and Egress if there is an egress rule,
+/// understood or not (S5, P21).
+fn policy_types(
+    types: Option<&Value>,
+    egress: Option<&Value>,
+    field: &Field<'_>,
+    report: &mut Report,
+) -> Vec<PolicyType> {
+    let read = |value: &Value, field: &Field<'_>, _: &mut Report| match value.as_str() {
+        Some("Ingress") => Ok(PolicyType::Ingress),
+        Some("Egress") => Ok(PolicyType::Egress),
+        Some(_) | None => Err(field.problem(format!(
+            "{} is no policy type: expected Ingress or Egress",
+            shown(value)
+        ))),
+    };
+    let known = types.map_or_else(Vec::new, |types| report.list(types, field, "it is ignored", read));
+    let has_egress_rules = || egress.is_some_and(|rules| rules.as_array().is_none_or(|rules| !rules.is_empty()));
+    match known.as_slice() {
+        [] if has_egress_rules() => vec![PolicyType::Ingress, PolicyType::Egress],
+        [] => vec![PolicyType::Ingress],
+        _ => known,
+    }
 }
 
-const INGRESS: Side = Side {
-    rules: "ingress",
-    peers: "from",
-};
-
-const EGRESS: Side = Side {
-    rules: "egress",
-    peers: "to",
-};
-
-fn rules(value: Option<&Value>, field: &Field<'_>, side: &Side, report: &mut Report) -> Vec<PolicyRule> {
+fn rules(value: Option<&Value>, field: &Field<'_>, direction: PolicyType, report: &mut Report) -> Vec<PolicyRule> {
     let Some(value) = value else { return Vec::new() };
     let mut rules = report.list(value, field, "the rule admits nothing", |value, field, report| {
-        rule(value, field, side, report)
+        rule(value, field, direction, report)
     });
     rules.sort();
     rules.dedup();
@@ -274,11 +281,11 @@ fn rules(value: Option<&Value>, field: &Field<'_>, side: &Side, report: &mut Rep
     rules
 }
 
-fn rule(value: &Value, field: &Field<'_>, side: &Side, report: &mut Report) -> Result<PolicyRule, Problem> {
-    let [peers, ports] = members(value, field, [side.peers, "ports"])?;
+fn rule(value: &Value, field: &Field<'_>, direction: PolicyType, report: &mut Report) -> Result<PolicyRule, Problem> {
+    let [peers, ports] = members(value, field, [direction.peers(), "ports"])?;
     Ok(PolicyRule {
         peers: peers.map_or(Peers::Any, |value| {
-            peers::peers(value, &field.member(side.peers), report)
+            peers::peers(value, &field.member(direction.peers()), report)
         }),
         ports: ports.map_or(Ports::Any, |value| ports::ports(value, &field.member("ports"), report)),
     })

@@ -27,7 +27,7 @@ pub(super) struct Chains<'a, 's> {
     family: Family,
     sets: &'s mut Sets<'a>,
     table: Table,
-    /// The chains of the policies seen so far; of some without rules there is none.
+    /// The chains of the policies seen so far, for the direction that [`Names`] implies; `None`: it admits nothing.
     policies: BTreeMap<(&'a PolicyName, Names<'a>), Option<ChainName>>,
 }
 
@@ -61,6 +61,7 @@ impl<'a, 's> Chains<'a, 's> {
     /// Isolates an address of the family as its owners' policies say; `itself` are the addresses that are the same pod.
     pub(super) fn isolate(&mut self, address: IpAddr, owners: &[&Subject<'a>], itself: &[IpAddr]) {
         for direction in Direction::ALL {
+            // An owner that is not isolated admits everything: only the others limit what all admit.
             let isolated: Vec<&Subject<'a>> = owners
                 .iter()
                 .copied()
