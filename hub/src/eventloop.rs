@@ -123,6 +123,8 @@ impl EventLoop {
             }
         }
         if !frames.is_empty() {
+            let addresses = i64::try_from(self.machine.addresses()).unwrap_or(i64::MAX);
+            self.metrics.addresses.set(addresses);
             self.ring.push(frames);
         }
     }

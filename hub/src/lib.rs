@@ -1,5 +1,6 @@
 //! The hub: one inventory of all member clusters, streamed to every enforcer.
 
+pub mod admin;
 pub mod authorize;
 pub mod certs;
 pub mod clusters;

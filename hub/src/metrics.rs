@@ -32,6 +32,8 @@ pub struct Metrics {
     pub cut_off: Counter,
     /// Calls of enforcers that were refused.
     pub refused_calls: Counter,
+    /// Addresses that have an owner.
+    pub addresses: Gauge,
     /// Files of the clusters folder that cannot be used now.
     pub refused_kubeconfigs: Gauge,
     /// 1 while the clusters folder is empty or unreadable.
@@ -49,6 +51,7 @@ impl Default for Metrics {
             resumed: Counter::default(),
             cut_off: Counter::default(),
             refused_calls: Counter::default(),
+            addresses: Gauge::default(),
             refused_kubeconfigs: Gauge::default(),
             folder_fault: Gauge::default(),
         }
@@ -101,6 +104,7 @@ impl Metrics {
             Unit::Seconds,
             self.flush.clone(),
         );
+        registry.register("addresses", "Addresses that have an owner", self.addresses.clone());
         registry.register(
             "kubeconfigs_refused",
             "Files of the clusters folder that cannot be used",
