@@ -1,1 +1,397 @@
+use super::*;
+use crate::sample::{cluster, labels, namespace, pod, some_instant};
+use std::time::Duration;
 
+/// What subscribers hold after changes, as text: states, namespaces and owners, sorted.
+#[derive(Default)]
+struct Published {
+    owners: BTreeMap<IpAddr, Vec<Identity>>,
+    namespaces: BTreeMap<NamespaceName, Arc<Labels>>,
+    clusters: BTreeMap<ClusterName, ClusterState>,
+}
+
+impl Published {
+    fn take(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            match change {
+                Change::Owners(address, owners) if owners.is_empty() => drop(self.owners.remove(&address)),
+                Change::Owners(address, owners) => drop(self.owners.insert(address, owners)),
+                Change::Namespace(name, Some(labels)) => drop(self.namespaces.insert(name, labels)),
+                Change::Namespace(name, None) => drop(self.namespaces.remove(&name)),
+                Change::Cluster(cluster, state) => drop(self.clusters.insert(cluster, state)),
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        let pairs = |labels: &Labels| {
+            let pairs = labels.iter().map(|(key, value)| format!("{key}={value}"));
+            pairs.collect::<Vec<_>>().join(",")
+        };
+        let clusters = self.clusters.iter().map(|(id, state)| format!("{id} {state:?}\n"));
+        let namespaces = self
+            .namespaces
+            .iter()
+            .map(|(name, labels)| format!("{}/{} {}\n", name.cluster, name.name, pairs(labels)));
+        let identity = |one: &Identity| {
+            let namespace = &one.namespace;
+            format!("{}/{}({})", namespace.cluster, namespace.name, pairs(&one.labels))
+        };
+        let owners = self.owners.iter().map(|(address, owners)| {
+            let owners: Vec<String> = owners.iter().map(identity).collect();
+            format!("{address} {}\n", owners.join(" "))
+        });
+        clusters.chain(namespaces).chain(owners).collect()
+    }
+}
+
+/// An inventory with what it has published.
+struct World {
+    inventory: Inventory,
+    published: Published,
+    now: Instant,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            inventory: Inventory::default(),
+            published: Published::default(),
+            now: some_instant(),
+        }
+    }
+
+    fn connect(&mut self, id: &str, connection: u64) {
+        let server = format!("https://{id}.example");
+        let changes = self
+            .inventory
+            .connect(&cluster(id), Connection(connection), server, self.now);
+        self.published.take(changes);
+    }
+
+    fn observe(&mut self, id: &str, connection: u64, observed: Observed) {
+        let changes = self
+            .inventory
+            .apply(&cluster(id), Connection(connection), observed, self.now);
+        self.published.take(changes);
+    }
+
+    fn pods(&mut self, id: &str, event: Event<Pod>) {
+        self.observe(id, 1, Observed::Pods(event));
+    }
+
+    fn namespaces(&mut self, id: &str, event: Event<Namespace>) {
+        self.observe(id, 1, Observed::Namespaces(event));
+    }
+
+    /// A cluster with these pods in namespace shop, its `kube-system` named after it.
+    fn join(&mut self, id: &str, pods: Vec<Pod>) {
+        self.connect(id, 1);
+        self.namespaces(id, Event::Synced(shop(id)));
+        self.pods(id, Event::Synced(pods));
+    }
+
+    fn leave(&mut self, id: &str) {
+        let changes = self.inventory.leave(&cluster(id), self.now);
+        self.published.take(changes);
+    }
+
+    fn reason(&self, id: &str) -> Option<String> {
+        self.inventory.cluster(&cluster(id)).unwrap().reason()
+    }
+}
+
+fn shop(uid: &str) -> Vec<Namespace> {
+    vec![namespace("kube-system", uid, ""), namespace("shop", "s", "team=shop")]
+}
+
+#[track_caller]
+fn check(world: &World, expected: expect_test::Expect) {
+    expected.assert_eq(&world.published.text());
+}
+
+#[test]
+fn nothing_of_a_cluster_is_published_before_both_lists_are_complete() {
+    let mut world = World::new();
+    world.connect("a", 1);
+    world.pods("a", Event::Synced(vec![pod("shop/web", &["10.1.0.1"], "app=web")]));
+    world.namespaces("a", Event::Applied(namespace("shop", "s", "team=shop")));
+    world.pods("a", Event::Applied(pod("shop/db", &["10.1.0.2"], "app=db")));
+    check(
+        &world,
+        expect_test::expect![[r#"
+        a Syncing
+    "#]],
+    );
+    assert_eq!(world.inventory.cluster(&cluster("a")).unwrap().pods().iter().count(), 0);
+    world.namespaces("a", Event::Synced(shop("a")));
+    check(
+        &world,
+        expect_test::expect![[r#"
+        a Live
+        a/kube-system 
+        a/shop team=shop
+        10.1.0.1 a/shop(app=web)
+        10.1.0.2 a/shop(app=db)
+    "#]],
+    );
+}
+
+#[test]
+fn an_address_that_two_clusters_claim_has_both_owners_until_one_ends() {
+    let mut world = World::new();
+    world.join("a", vec![pod("shop/web", &["10.1.0.1"], "app=web")]);
+    world.join("b", vec![pod("shop/db", &["10.1.0.1"], "app=db")]);
+    let owners = |world: &World| {
+        let owners = world.published.owners.get(&"10.1.0.1".parse().unwrap());
+        owners.map_or(0, Vec::len)
+    };
+    assert_eq!(owners(&world), 2);
+    world.leave("a");
+    check(
+        &world,
+        expect_test::expect![[r#"
+        a Left
+        b Live
+        b/kube-system 
+        b/shop team=shop
+        10.1.0.1 b/shop(app=db)
+    "#]],
+    );
+}
+
+#[test]
+fn a_lost_contact_keeps_the_content_and_says_why() {
+    let mut world = World::new();
+    world.join("a", vec![pod("shop/web", &["10.1.0.1"], "app=web")]);
+    let live = world.published.text();
+    let since = world.now + Duration::from_secs(60);
+    world.now = since;
+    world.pods("a", Event::Lost("connection refused".to_owned()));
+    assert_eq!(world.published.text(), live.replace("Live", "Stale"));
+    assert_eq!(world.reason("a").unwrap(), "pods: connection refused");
+    let member = world.inventory.cluster(&cluster("a")).unwrap();
+    assert_eq!(member.stale_since(), Some(since));
+    assert_eq!(member.last_heard(), Some(since - Duration::from_secs(60)));
+
+    world.namespaces("a", Event::Lost("connection refused".to_owned()));
+    assert_eq!(world.reason("a").unwrap(), "connection refused");
+    world.pods("a", Event::Heard);
+    assert_eq!(world.reason("a").unwrap(), "namespaces: connection refused");
+    world.namespaces("a", Event::Heard);
+    assert_eq!(world.published.text(), live);
+    assert_eq!(world.reason("a"), None);
+}
+
+#[test]
+fn new_credentials_keep_the_content_and_become_a_difference() {
+    let mut world = World::new();
+    let before = vec![
+        pod("shop/web", &["10.1.0.1"], "app=web"),
+        pod("shop/db", &["10.1.0.2"], "app=db"),
+    ];
+    world.join("a", before);
+    let published = world.published.text();
+    world.connect("a", 2);
+    world.observe("a", 2, Observed::Namespaces(Event::Synced(shop("a"))));
+    assert_eq!(world.published.text(), published, "half a list changes nothing");
+    world.pods("a", Event::Applied(pod("shop/late", &["10.1.0.9"], "app=late")));
+    assert_eq!(world.published.text(), published, "the old connection counts no more");
+
+    let after = vec![pod("shop/web", &["10.1.0.1"], "app=web,tier=front")];
+    world.observe("a", 2, Observed::Pods(Event::Synced(after)));
+    check(
+        &world,
+        expect_test::expect![[r#"
+        a Live
+        a/kube-system 
+        a/shop team=shop
+        10.1.0.1 a/shop(app=web,tier=front)
+    "#]],
+    );
+}
+
+#[test]
+fn another_cluster_behind_the_same_id_leaves_and_joins() {
+    let mut world = World::new();
+    world.join("a", vec![pod("shop/web", &["10.1.0.1"], "app=web")]);
+    world.connect("a", 2);
+    world.observe("a", 2, Observed::Namespaces(Event::Synced(shop("another"))));
+    let pods = Observed::Pods(Event::Synced(vec![pod("shop/db", &["10.9.0.1"], "app=db")]));
+    let changes = world.inventory.apply(&cluster("a"), Connection(2), pods, world.now);
+    let states: Vec<ClusterState> = changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::Cluster(_, state) => Some(*state),
+            Change::Owners(..) | Change::Namespace(..) => None,
+        })
+        .collect();
+    assert_eq!(states, [ClusterState::Left, ClusterState::Syncing, ClusterState::Live]);
+    let left = changes
+        .iter()
+        .position(|change| matches!(change, Change::Cluster(_, ClusterState::Left)));
+    let gone = Change::Owners("10.1.0.1".parse().unwrap(), Vec::new());
+    assert!(changes.iter().position(|change| *change == gone) < left);
+    world.published.take(changes);
+    check(
+        &world,
+        expect_test::expect![[r#"
+        a Live
+        a/kube-system 
+        a/shop team=shop
+        10.9.0.1 a/shop(app=db)
+    "#]],
+    );
+}
+
+#[test]
+fn one_cluster_under_two_ids_is_published_once() {
+    let mut world = World::new();
+    let pods = || vec![pod("shop/web", &["10.1.0.1"], "app=web")];
+    world.join("a", pods());
+    world.connect("b", 1);
+    world.namespaces("b", Event::Synced(shop("a")));
+    world.pods("b", Event::Synced(pods()));
+    check(
+        &world,
+        expect_test::expect![[r#"
+        a Live
+        b Syncing
+        a/kube-system 
+        a/shop team=shop
+        10.1.0.1 a/shop(app=web)
+    "#]],
+    );
+    assert_eq!(
+        world.reason("b").unwrap(),
+        "the cluster behind this kubeconfig is a already (same UID of namespace kube-system): one cluster, one id; \
+         remove one of the two kubeconfigs"
+    );
+    world.leave("a");
+    check(
+        &world,
+        expect_test::expect![[r#"
+        a Left
+        b Live
+        b/kube-system 
+        b/shop team=shop
+        10.1.0.1 b/shop(app=web)
+    "#]],
+    );
+    assert_eq!(world.reason("b"), None);
+}
+
+#[test]
+fn new_credentials_that_lead_to_another_member_are_refused_and_the_content_kept() {
+    let mut world = World::new();
+    world.join("a", vec![pod("shop/web", &["10.1.0.1"], "app=web")]);
+    world.join("b", vec![pod("shop/db", &["10.2.0.1"], "app=db")]);
+    let published = world.published.text();
+    world.connect("b", 2);
+    world.observe("b", 2, Observed::Namespaces(Event::Synced(shop("a"))));
+    world.observe("b", 2, Observed::Pods(Event::Synced(Vec::new())));
+    assert_eq!(world.published.text(), published.replace("b Live", "b Stale"));
+}
+
+#[test]
+fn a_kubeconfig_that_goes_bad_stops_nothing() {
+    let mut world = World::new();
+    world.join("a", vec![pod("shop/web", &["10.1.0.1"], "app=web")]);
+    let published = world.published.text();
+    let changes = world
+        .inventory
+        .refuse(&cluster("a"), "a.yaml: no YAML".to_owned(), world.now);
+    assert_eq!(changes, []);
+    assert_eq!(world.reason("a").unwrap(), "a.yaml: no YAML");
+    world.pods("a", Event::Heard);
+    assert_eq!(world.published.text(), published);
+    world.inventory.accept(&cluster("a"), world.now);
+    assert_eq!(world.reason("a"), None);
+}
+
+#[test]
+fn a_kubeconfig_that_was_never_good_is_a_cluster_that_syncs() {
+    let mut world = World::new();
+    let changes = world
+        .inventory
+        .refuse(&cluster("a"), "a.yaml: no YAML".to_owned(), world.now);
+    assert_eq!(changes, [Change::Cluster(cluster("a"), ClusterState::Syncing)]);
+    assert_eq!(world.reason("a").unwrap(), "a.yaml: no YAML");
+}
+
+#[test]
+fn the_deletion_of_a_namespace_that_was_recreated_is_not_its_successors() {
+    let mut world = World::new();
+    world.join("a", Vec::new());
+    world.namespaces("a", Event::Applied(namespace("shop", "new", "team=new")));
+    world.namespaces("a", Event::Deleted(namespace("shop", "s", "team=shop")));
+    let name = NamespaceName {
+        cluster: cluster("a"),
+        name: "shop".into(),
+    };
+    assert_eq!(world.published.namespaces.get(&name), Some(&labels("team=new")));
+    world.namespaces("a", Event::Deleted(namespace("shop", "new", "team=new")));
+    assert_eq!(world.published.namespaces.get(&name), None);
+}
+
+/// The objects of a small world in which names, addresses and labels collide.
+fn random_pod(random: &mut fastrand::Rng) -> Pod {
+    let name = format!("shop/{}", random.char('p'..='s'));
+    let address = format!("10.0.0.{}", random.u8(1..4));
+    let app = format!("app={}", random.char('x'..='z'));
+    let mut pod = pod(&name, &[&address], &app);
+    pod.uid = random.char('1'..='3').to_string().into();
+    pod.terminating = random.u8(0..4) == 0;
+    pod
+}
+
+#[test]
+fn what_is_published_depends_on_the_objects_and_not_on_the_way_to_them() {
+    for seed in 0..300 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut world = World::new();
+        let mut truth: BTreeMap<(&str, Arc<str>), Pod> = BTreeMap::new();
+        for id in ["a", "b"] {
+            world.join(id, Vec::new());
+        }
+        for _ in 0..40 {
+            let id = ["a", "b"][random.usize(0..2)];
+            let one = random_pod(&mut random);
+            match random.u8(0..10) {
+                0..=5 => {
+                    truth.insert((id, Arc::clone(&one.name)), one.clone());
+                    world.pods(id, Event::Applied(one.clone()));
+                    if random.bool() {
+                        world.pods(id, Event::Applied(one));
+                    }
+                }
+                6..=7 => {
+                    let key = (id, Arc::clone(&one.name));
+                    if truth.get(&key).is_some_and(|known| known.uid == one.uid) {
+                        truth.remove(&key);
+                    }
+                    world.pods(id, Event::Deleted(one));
+                }
+                8 => {
+                    // A deletion that only a relist shows.
+                    truth.remove(&(id, Arc::clone(&one.name)));
+                    let mut list: Vec<Pod> = truth
+                        .iter()
+                        .filter(|((cluster, _), _)| *cluster == id)
+                        .map(|(_, pod)| pod.clone())
+                        .collect();
+                    random.shuffle(&mut list);
+                    world.pods(id, Event::Synced(list));
+                }
+                _ => world.pods(id, Event::Lost("lost".to_owned())),
+            }
+        }
+        let mut direct = World::new();
+        for id in ["b", "a"] {
+            let pods = truth.iter().filter(|((cluster, _), _)| *cluster == id);
+            direct.join(id, pods.map(|(_, pod)| pod.clone()).collect());
+            world.pods(id, Event::Heard);
+        }
+        assert_eq!(world.published.text(), direct.published.text(), "seed {seed}");
+    }
+}
