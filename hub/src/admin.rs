@@ -6,6 +6,7 @@ use crate::handle::{Handle, Unanswered};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::ring::SharedRing;
+use crate::server::StartError;
 use crate::shutdown::Shutdown;
 use axum::Router;
 use axum::extract::State;
@@ -19,6 +20,7 @@ use prometheus_client::registry::Unit;
 use proto::model::ClusterState;
 use std::fmt::Write;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -42,6 +44,18 @@ pub struct Admin {
     pub registry: Arc<Registry>,
     /// The counters.
     pub metrics: Metrics,
+}
+
+/// Listens on `address`.
+///
+/// # Errors
+/// If that is not possible.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Bind {
+        address,
+        advice: "choose another --admin",
+        source,
+    })
 }
 
 /// Serves until `shutdown`.

@@ -5,6 +5,7 @@
 
 use crate::numbers::{Definition, Retired};
 use prost::Message;
+use prost::encoding::encoded_len_varint;
 use proto::convert::{self, Claimants};
 use proto::wire;
 use std::net::IpAddr;
@@ -27,7 +28,7 @@ pub struct Deltas {
     current: wire::Delta,
     strings: Vec<(u32, Arc<str>)>,
     owners: Vec<(IpAddr, Claimants)>,
-    /// Upper bound of the encoded size of what is not in `full` yet, in bytes.
+    /// Encoded size of what is not in `full` yet, in bytes; rather too much than too little.
     size: usize,
 }
 
@@ -36,7 +37,8 @@ impl Deltas {
     pub fn define(&mut self, definition: Definition) {
         match definition {
             Definition::String(number, string) => {
-                self.make_room(string.len() + 2 * VARINT);
+                let before = self.strings.last().map_or(0, |(before, _)| *before);
+                self.make_room(varint(number - before) + string.len() + VARINT);
                 self.strings.push((number, string));
             }
             Definition::Identity(identity) => {
@@ -54,8 +56,18 @@ impl Deltas {
 
     /// The owners of an address, ascending. Addresses come in ascending order, each once.
     pub fn owners(&mut self, address: IpAddr, claimants: Claimants) {
-        // 16 bytes of address and one number, or a message of its own for several.
-        self.make_room(16 + VARINT * (claimants.len() + 2));
+        let size = match (address, claimants.as_slice()) {
+            (_, [_, _, ..]) => 16 + VARINT * (claimants.len() + 4),
+            (IpAddr::V4(address), one) => {
+                let before = self.owners.last().and_then(|(before, _)| match before {
+                    IpAddr::V4(before) => Some(before.to_bits()),
+                    IpAddr::V6(_) => None,
+                });
+                varint(address.to_bits() - before.unwrap_or(0)) + number_size(one)
+            }
+            (IpAddr::V6(_), one) => 16 + number_size(one),
+        };
+        self.make_room(size);
         self.owners.push((address, claimants));
     }
 
@@ -107,4 +119,13 @@ impl Deltas {
         self.full.push(delta);
         self.size = 0;
     }
+}
+
+fn varint(number: u32) -> usize {
+    encoded_len_varint(number.into())
+}
+
+/// Of the number of the one claimant, or of 0 for none.
+fn number_size(one: &[u32]) -> usize {
+    varint(one.first().copied().unwrap_or(0))
 }

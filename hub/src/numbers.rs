@@ -145,6 +145,12 @@ impl Numbers {
             .chain(self.identities.iter().map(identity))
     }
 
+    /// As if nearly all numbers had been given.
+    #[cfg(test)]
+    pub(crate) fn exhaust(&mut self) {
+        self.strings.last = LAST_NUMBER;
+    }
+
     /// The identity of a number in use.
     pub fn identity(&self, number: u32) -> &Identity {
         self.identities.value(number)

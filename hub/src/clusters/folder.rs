@@ -5,6 +5,7 @@
 //! fault, not a farewell: everything is kept. A file that is missing while others are there is a farewell, but only
 //! after some looks, because editors replace a file by removing it first.
 
+use proto::kubeconfig::Access;
 use proto::model::ClusterName;
 use std::collections::BTreeMap;
 
@@ -21,12 +22,10 @@ pub struct Digest(pub [u8; 32]);
 /// A kubeconfig that can be used.
 #[derive(Clone, Debug)]
 pub struct Kubeconfig {
-    /// Of its content.
+    /// Of its content, and of the files it names.
     pub digest: Digest,
-    /// Address of the API server.
-    pub server: String,
-    /// How to get there.
-    pub config: kube::Config,
+    /// The way to the API server.
+    pub access: Access,
 }
 
 /// Files by name, each usable or with what is wrong with it.

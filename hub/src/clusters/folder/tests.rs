@@ -1,11 +1,17 @@
 use super::*;
+use proto::kubeconfig::Trust;
+use std::path::Path;
 
 /// A kubeconfig; equal letters have equal digests.
-fn kubeconfig(letter: u8) -> Result<Kubeconfig, String> {
+fn kubeconfig(letter: char) -> Result<Kubeconfig, String> {
+    let text = format!(
+        "{{current-context: x, contexts: [{{name: x, context: {{cluster: x}}}}], \
+         clusters: [{{name: x, cluster: {{server: 'https://{letter}.example'}}}}]}}"
+    );
+    let access = Access::read(&text, Path::new("/"), Trust::Data);
     Ok(Kubeconfig {
-        digest: Digest([letter; 32]),
-        server: format!("https://{}.example", char::from(letter)),
-        config: kube::Config::new("https://example".parse().unwrap()),
+        digest: Digest([letter as u8; 32]),
+        access: futures::executor::block_on(access).unwrap(),
     })
 }
 
@@ -19,7 +25,7 @@ fn files<const N: usize>(files: [(&str, Result<Kubeconfig, String>); N]) -> Resu
 /// Orders as text, a Connect by the server it leads to.
 fn said(orders: Vec<Order>) -> Vec<String> {
     let text = |order| match order {
-        Order::Connect(cluster, kubeconfig) => format!("connect {cluster} {}", kubeconfig.server),
+        Order::Connect(cluster, kubeconfig) => format!("connect {cluster} {}", kubeconfig.access.server()),
         Order::Refuse(cluster, reason) => format!("refuse {cluster}: {reason}"),
         Order::Accept(cluster) => format!("accept {cluster}"),
         Order::Leave(cluster) => format!("leave {cluster}"),
@@ -35,21 +41,21 @@ const NOTHING: [&str; 0] = [];
 #[test]
 fn clusters_join_once_and_change_only_with_their_content() {
     let mut folder = Folder::default();
-    let look = || files([("a.yaml", kubeconfig(b'1')), ("b.kubeconfig", kubeconfig(b'2'))]);
+    let look = || files([("a.yaml", kubeconfig('1')), ("b.kubeconfig", kubeconfig('2'))]);
     assert_eq!(
         said(folder.look(look())),
         ["connect a https://1.example", "connect b https://2.example"]
     );
     assert_eq!(said(folder.look(look())), NOTHING);
-    let renewed = files([("a.yaml", kubeconfig(b'3')), ("b.kubeconfig", kubeconfig(b'2'))]);
+    let renewed = files([("a.yaml", kubeconfig('3')), ("b.kubeconfig", kubeconfig('2'))]);
     assert_eq!(said(folder.look(renewed)), ["connect a https://3.example"]);
 }
 
 #[test]
 fn a_file_that_is_replaced_by_removing_it_is_no_farewell() {
     let mut folder = Folder::default();
-    let both = || files([("a.yaml", kubeconfig(b'1')), ("b.yaml", kubeconfig(b'2'))]);
-    let without_a = || files([("b.yaml", kubeconfig(b'2'))]);
+    let both = || files([("a.yaml", kubeconfig('1')), ("b.yaml", kubeconfig('2'))]);
+    let without_a = || files([("b.yaml", kubeconfig('2'))]);
     folder.look(both());
     assert_eq!(said(folder.look(without_a())), NOTHING);
     assert_eq!(said(folder.look(without_a())), NOTHING);
@@ -63,7 +69,7 @@ fn a_file_that_is_replaced_by_removing_it_is_no_farewell() {
 #[test]
 fn a_folder_without_kubeconfigs_is_a_fault_and_everything_is_kept() {
     let mut folder = Folder::default();
-    folder.look(files([("a.yaml", kubeconfig(b'1'))]));
+    folder.look(files([("a.yaml", kubeconfig('1'))]));
     for _ in 0..10 {
         folder.look(files([]));
     }
@@ -71,7 +77,7 @@ fn a_folder_without_kubeconfigs_is_a_fault_and_everything_is_kept() {
     assert_eq!(said(folder.look(unreadable())), ["fault: permission denied"]);
     assert_eq!(said(folder.look(unreadable())), NOTHING);
     assert_eq!(said(folder.look(files([]))), ["fault: it holds no kubeconfig"]);
-    let back = files([("a.yaml", kubeconfig(b'1'))]);
+    let back = files([("a.yaml", kubeconfig('1'))]);
     assert_eq!(said(folder.look(back)), ["fault ended"]);
 }
 
@@ -82,7 +88,7 @@ fn a_bad_file_is_refused_once_and_what_it_held_before_goes_on() {
     assert_eq!(said(folder.look(bad())), ["refuse a: a.yaml: no YAML"]);
     assert_eq!(said(folder.look(bad())), NOTHING);
     assert_eq!(folder.refused(), 1);
-    let good = || files([("a.yaml", kubeconfig(b'1'))]);
+    let good = || files([("a.yaml", kubeconfig('1'))]);
     assert_eq!(said(folder.look(good())), ["connect a https://1.example"]);
     assert_eq!(folder.refused(), 0);
     assert_eq!(said(folder.look(bad())), ["refuse a: a.yaml: no YAML"]);
@@ -92,12 +98,12 @@ fn a_bad_file_is_refused_once_and_what_it_held_before_goes_on() {
 #[test]
 fn two_files_of_one_id_are_refused_but_the_one_in_use_stays() {
     let mut folder = Folder::default();
-    let both = || files([("a.yaml", kubeconfig(b'1')), ("a.yml", kubeconfig(b'2'))]);
+    let both = || files([("a.yaml", kubeconfig('1')), ("a.yml", kubeconfig('2'))]);
     assert_eq!(
         said(folder.look(both())),
         ["refuse a: a.yaml and a.yml both name this cluster: remove one"]
     );
-    let one = || files([("a.yml", kubeconfig(b'2'))]);
+    let one = || files([("a.yml", kubeconfig('2'))]);
     assert_eq!(said(folder.look(one())), ["connect a https://2.example"]);
     assert_eq!(
         said(folder.look(both())),
@@ -110,10 +116,10 @@ fn two_files_of_one_id_are_refused_but_the_one_in_use_stays() {
 #[test]
 fn a_renamed_file_is_the_same_cluster_or_another_by_its_stem() {
     let mut folder = Folder::default();
-    folder.look(files([("a.yaml", kubeconfig(b'1')), ("z.yaml", kubeconfig(b'9'))]));
-    let other_extension = files([("a.yml", kubeconfig(b'1')), ("z.yaml", kubeconfig(b'9'))]);
+    folder.look(files([("a.yaml", kubeconfig('1')), ("z.yaml", kubeconfig('9'))]));
+    let other_extension = files([("a.yml", kubeconfig('1')), ("z.yaml", kubeconfig('9'))]);
     assert_eq!(said(folder.look(other_extension)), NOTHING);
-    let other_id = || files([("b.yml", kubeconfig(b'1')), ("z.yaml", kubeconfig(b'9'))]);
+    let other_id = || files([("b.yml", kubeconfig('1')), ("z.yaml", kubeconfig('9'))]);
     assert_eq!(said(folder.look(other_id())), ["connect b https://1.example"]);
     folder.look(other_id());
     assert_eq!(said(folder.look(other_id())), ["leave a"]);
@@ -122,7 +128,7 @@ fn a_renamed_file_is_the_same_cluster_or_another_by_its_stem() {
 #[test]
 fn a_name_that_is_no_cluster_id_is_said_once() {
     let mut folder = Folder::default();
-    let look = || files([("a b.yaml", kubeconfig(b'1')), ("c.yaml", kubeconfig(b'2'))]);
+    let look = || files([("a b.yaml", kubeconfig('1')), ("c.yaml", kubeconfig('2'))]);
     let expected = "stray a b.yaml: \"a b\" is no cluster id: it must be a label value of 1 to 63 characters, letters, \
                     digits, '-', '_' and '.', beginning and ending with a letter or digit";
     assert_eq!(said(folder.look(look())), [expected, "connect c https://2.example"]);
