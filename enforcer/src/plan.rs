@@ -46,7 +46,11 @@ impl Actual {
         }
     }
 
-    /// What the kernel holds after a plan. `left` are sets of [`Plan::destroy`] that are still there.
+    /// What the kernel holds after a plan for it. `left` are sets of [`Plan::destroy`] that are still there.
+    ///
+    /// # Panics
+    ///
+    /// If the plan is for another state, and changes the members of a set that is not there.
     pub fn after(mut self, plan: &Plan, left: &BTreeSet<SetName>) -> Self {
         self.sets
             .extend(plan.create.iter().map(|(name, set)| (name.clone(), set.clone())));

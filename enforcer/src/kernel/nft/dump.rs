@@ -53,7 +53,7 @@ pub(in crate::kernel) fn list_chains(family: Family) -> Messages {
 pub(in crate::kernel) struct Chain {
     /// Its name.
     pub name: ChainName,
-    /// Whether its type, hook, priority and policy are those that a chain of this name is created with.
+    /// Whether it has the type, hook, priority and policy that its name promises, if it is a base chain's.
     pub as_created: bool,
 }
 
@@ -66,7 +66,7 @@ impl Chain {
         }
         let name = ChainName::read_back(attributes.text(CHAIN_NAME)?);
         let as_created = match (base_direction(&name), attributes.find(CHAIN_HOOK)) {
-            (None, None) => true,
+            (None, _) => true, // hooked by somebody or not: by what is desired it stays or goes
             (Some(direction), Some(hook)) => {
                 let hook = Attributes::of_nest(hook);
                 hook.be32(HOOK_HOOKNUM)? == NF_INET_FORWARD
@@ -74,7 +74,7 @@ impl Chain {
                     && attributes.be32(CHAIN_POLICY)? == NF_ACCEPT
                     && attributes.text(CHAIN_TYPE)? == CHAIN_TYPE_FILTER
             }
-            (None, Some(_)) | (Some(_), None) => false,
+            (Some(_), None) => false,
         };
         Ok(Some(Self { name, as_created }))
     }
