@@ -166,7 +166,7 @@ impl Feed {
             Err(loss) => return End::Lost(loss),
         };
         *said = None;
-        if events.send(Event::Connected(hub.to_string())).await.is_err() {
+        if events.send(Event::Connected(reason::shown(hub))).await.is_err() {
             return End::Unwanted;
         }
         loop {
@@ -258,3 +258,6 @@ impl Reporter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -369,3 +369,8 @@ impl ServerCertVerifier for HubVerifier {
         self.algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod pki;
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,14 @@ use std::io;
 use std::time::Duration;
 use tonic::{Code, Status};
 
+/// How HTTP/2 complains of a TLS record where a frame was due: the answer of an https hub to plain http.
+const TLS_RECORD_AS_FRAME: &str = "frame with invalid size";
+
+/// A hub's URL as people write it, without a path.
+pub(super) fn shown(hub: &Uri) -> String {
+    hub.to_string().trim_end_matches('/').to_owned()
+}
+
 /// Whether trying again can help.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
@@ -28,7 +36,7 @@ pub(super) struct Loss {
 
 impl Loss {
     fn new(kind: Kind, hub: &Uri, what: &str) -> Self {
-        let reason = format!("hub {hub} {what}");
+        let reason = format!("hub {} {what}", shown(hub));
         Self { reason, kind }
     }
 
@@ -115,9 +123,12 @@ impl Loss {
     /// and HTTP/2 hands nothing on of it but the text.
     fn of_broken_stream(hub: &Uri, status: &Status) -> Self {
         let text = with_sources(status);
-        match text.rsplit_once("received fatal alert: ") {
-            Some((_, alert)) => Self::for_people(hub, &refused_words(alert)),
-            None => Self::passing(hub, &format!("broke off the stream: {}", said(status))),
+        if let Some((_, alert)) = text.rsplit_once("received fatal alert: ") {
+            Self::for_people(hub, &refused_words(alert))
+        } else if text.ends_with(TLS_RECORD_AS_FRAME) {
+            Self::for_people(hub, "speaks no plain HTTP/2: say https:// and give certificates")
+        } else {
+            Self::passing(hub, &format!("broke off the stream: {}", said(status)))
         }
     }
 }
