@@ -12,14 +12,15 @@ use crate::metrics::Metrics;
 use crate::{dataplane, node, report};
 use anyhow::Context;
 use futures::{Stream, StreamExt};
-use kube::config::KubeConfigOptions;
 use prometheus_client::registry::Registry;
+use proto::kubeconfig::{Access, Trust};
 use proto::observe::Observe;
 use proto::selector::Switches;
 use proto::subscribe::{Hubs, Reporter, Subscriber, subscribe};
 use proto::tls::Files;
 use proto::watch::{Event, Pace, Selection, watch};
 use std::fmt;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -272,16 +273,13 @@ async fn own_cluster(
 
 /// A client of the own API server.
 async fn client(kubeconfig: Kubeconfig) -> anyhow::Result<kube::Client> {
-    let mut config = match kubeconfig {
-        Kubeconfig::InCluster => kube::Config::incluster().map_err(unfit)?,
+    let access = match kubeconfig {
+        Kubeconfig::InCluster => Access::in_cluster(),
         Kubeconfig::File(path) => {
-            let file = kube::config::Kubeconfig::read_from(&path).map_err(unfit)?;
-            kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
-                .await
-                .map_err(unfit)?
+            let text = std::fs::read_to_string(&path).with_context(|| format!("--kubeconfig {}", path.display()))?;
+            let folder = path.parent().unwrap_or(Path::new("."));
+            Access::read(&text, folder, Trust::Own).await
         }
     };
-    // Watches are silent for as long as nothing happens; the feeds know how long is too long.
-    config.read_timeout = None;
-    kube::Client::try_from(config).map_err(unfit)
+    access.and_then(|access| access.client()).map_err(unfit)
 }
