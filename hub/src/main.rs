@@ -1,0 +1,97 @@
+//! The program `hub`: command line, signals, exit code.
+
+use clap::Parser;
+use hub::config::{CommandLine, Config, Security, Task};
+use hub::server::StartError;
+use hub::shutdown::{Shutdown, Trigger};
+use hub::{certs, file_limit, stderr};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Exit code for a command line, or a file it names, that is wrong.
+const WRONG_USE: u8 = 2;
+
+fn main() -> ExitCode {
+    match CommandLine::parse().into_task() {
+        Ok(Task::Serve(config)) => serve(config),
+        Ok(Task::Certs(order)) => write_certs(order),
+        Err(error) => refuse(&error.into()),
+    }
+}
+
+fn write_certs(order: certs::Order) -> ExitCode {
+    #[expect(clippy::disallowed_methods, reason = "certificates begin and end by the wall clock")]
+    let now = std::time::SystemTime::now();
+    match certs::issue(order, now) {
+        Ok(issued) => {
+            print!("{issued}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => refuse(&error.into()),
+    }
+}
+
+fn refuse(error: &anyhow::Error) -> ExitCode {
+    eprintln!("hub: {error:#}");
+    ExitCode::from(WRONG_USE)
+}
+
+fn serve(config: Config) -> ExitCode {
+    stderr::log(&config.log_level, config.log_format);
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("nothing has installed another provider");
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<StartError>() => refuse(&error),
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "hub has failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(config: Config) -> anyhow::Result<()> {
+    let Config {
+        clusters,
+        listen,
+        security,
+        admin,
+        log_level,
+        log_format: _,
+    } = &config;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        clusters = %clusters.display(),
+        %listen,
+        %security,
+        %admin,
+        log_level,
+        open_files = file_limit::raise(),
+        "hub starts"
+    );
+    if *security == Security::Insecure {
+        tracing::warn!(%listen, "--insecure: whoever reaches the hub may read everything and report as any node");
+    }
+    let (trigger, shutdown) = Shutdown::new();
+    let signals = tokio::spawn(stop_on_signal(trigger)?);
+    hub::run(config, shutdown).await?;
+    signals.abort();
+    tracing::info!("hub has stopped");
+    Ok(())
+}
+
+/// Waits for SIGTERM or SIGINT, then asks all tasks to end.
+fn stop_on_signal(trigger: Trigger) -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "hub stops");
+        trigger.pull();
+    })
+}
