@@ -143,13 +143,9 @@ fn base(family: Family) -> Table {
     }
 }
 
-/// Isolates a pod: only what the set holds reaches it.
-fn isolate(table: &mut Table, pod: IpAddr, peers: &SetName) {
-    let matches = [
-        Match::L4Proto(6),
-        Match::InSet(Side::Source, peers.clone(), SetKind::Addresses),
-    ];
-    let rules = vec![rule(matches, Verdict::Accept)];
+/// Isolates a pod: only what meets the conditions reaches it.
+fn isolate(table: &mut Table, pod: IpAddr, conditions: Vec<Match>) {
+    let rules = vec![rule(conditions, Verdict::Accept)];
     let policy = ChainName::of_rules(&rules);
     table.chains.insert(policy.clone(), Chain { rules });
     let chain = ChainName::of_address(Direction::Ingress, pod);
@@ -170,7 +166,8 @@ fn ruleset(pods: &[u16]) -> Ruleset {
             ruleset
                 .sets
                 .insert(peers.clone(), set(SetKind::Addresses, family, [member]));
-            isolate(&mut table, address(family, *pod), &peers);
+            let admitted = Match::InSet(Side::Source, peers, SetKind::Addresses);
+            isolate(&mut table, address(family, *pod), vec![Match::L4Proto(6), admitted]);
         }
         ruleset.tables.insert(family, table);
     }

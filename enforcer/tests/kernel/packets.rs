@@ -1,10 +1,12 @@
 //! Real packets between two pods, each in a network namespace, through a node that routes.
 
 use crate::netns::{Netns, in_new_netns, ip};
-use crate::{address_set, base, isolate, rule};
+use crate::{address_set, apply, base, isolate, rule, set};
 use enforcer::kernel::Kernel;
 use enforcer::plan::{Sweep, plan};
-use enforcer::ruleset::{ChainName, Element, Family, Match, Ruleset, SetName, Verdict};
+use enforcer::ruleset::{ChainName, Element, Family, Match, Ruleset, Set, SetKind, SetName, Side, Verdict};
+use ipnet::IpNet;
+use proto::model::Protocol;
 use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -80,20 +82,28 @@ fn pod(number: u8) -> Netns {
     pod
 }
 
-/// The server is isolated; the set admits the client, or nobody.
-fn world(admitted: bool) -> Ruleset {
+/// The server is isolated but for what meets conditions over these sets.
+fn world(sets: impl Fn(Family) -> Vec<(SetName, Set)>, conditions: impl Fn(Family) -> Vec<Match>) -> Ruleset {
     let mut ruleset = Ruleset::default();
     for family in Family::ALL {
-        let peers = SetName::of(family, "frontends");
-        let client = admitted.then_some(Element::Address(pod_address(family, 1)));
-        ruleset.sets.insert(peers.clone(), address_set(family, client));
+        ruleset.sets.extend(sets(family));
         let mut table = base(family);
-        let common = table.chains.get_mut(&ChainName::fixed("common")).expect("base has it");
+        let common = table.chains.get_mut(&ChainName::fixed("common")).unwrap();
         common.rules = vec![rule([Match::Established], Verdict::Accept)];
-        isolate(&mut table, pod_address(family, 2), &peers);
+        isolate(&mut table, pod_address(family, 2), conditions(family));
         ruleset.tables.insert(family, table);
     }
     ruleset
+}
+
+/// One set decides; it holds the client, or nobody.
+fn frontends(admitted: bool) -> Ruleset {
+    let name = |family| SetName::of(family, "frontends");
+    let client = |family| admitted.then_some(Element::Address(pod_address(family, 1)));
+    world(
+        |family| vec![(name(family), address_set(family, client(family)))],
+        |family| vec![Match::InSet(Side::Source, name(family), SetKind::Addresses)],
+    )
 }
 
 #[test]
@@ -103,7 +113,7 @@ fn membership_decides_which_packets_pass() {
         let verdicts = || Family::ALL.map(|family| pods.connects(family));
         let mut kernel = Kernel::open().unwrap();
         for (step, admitted) in [("isolated", false), ("a member", true), ("no member any more", false)] {
-            let plan = plan(&world(admitted), &kernel.read().unwrap(), Sweep::All);
+            let plan = plan(&frontends(admitted), &kernel.read().unwrap(), Sweep::All);
             assert_eq!(
                 plan.transaction.is_empty(),
                 step != "isolated",
@@ -116,5 +126,132 @@ fn membership_decides_which_packets_pass() {
         assert_eq!(verdicts(), [false, false], "protection outlives the enforcer");
         Kernel::open().unwrap().cleanup().unwrap();
         assert_eq!(verdicts(), [true, true], "after cleanup");
+    });
+}
+
+/// Conditions, the sets that they are over, and whether the client's connection meets them.
+struct Case {
+    what: &'static str,
+    members: fn(Family) -> Vec<Element>,
+    condition: fn(Family, SetName) -> Match,
+    meets: bool,
+}
+
+const CASES: [Case; 10] = [
+    case(
+        "source address",
+        none,
+        |family, _| Match::Address(Side::Source, pod_address(family, 1)),
+        true,
+    ),
+    case(
+        "another source",
+        none,
+        |family, _| Match::Address(Side::Source, pod_address(family, 3)),
+        false,
+    ),
+    case(
+        "ports 8000-8080",
+        none,
+        |_, _| Match::DestinationPort(8_000, PORT),
+        true,
+    ),
+    case(
+        "ports 8081-9000",
+        none,
+        |_, _| Match::DestinationPort(PORT + 1, 9_000),
+        false,
+    ),
+    case("TCP", none, |_, _| Match::L4Proto(6), true),
+    case("UDP", none, |_, _| Match::L4Proto(17), false),
+    case("in a block", |family| vec![wide(family)], in_blocks, true),
+    case(
+        "in its exception",
+        |family| vec![wide(family), narrow(family)],
+        in_blocks,
+        false,
+    ),
+    case(
+        "a named port",
+        |family| vec![Element::Port(pod_address(family, 2), Protocol::Tcp, PORT)],
+        to_ports,
+        true,
+    ),
+    case(
+        "one of UDP",
+        |family| vec![Element::Port(pod_address(family, 2), Protocol::Udp, PORT)],
+        to_ports,
+        false,
+    ),
+];
+
+const fn case(
+    what: &'static str,
+    members: fn(Family) -> Vec<Element>,
+    condition: fn(Family, SetName) -> Match,
+    meets: bool,
+) -> Case {
+    Case {
+        what,
+        members,
+        condition,
+        meets,
+    }
+}
+
+const fn none(_: Family) -> Vec<Element> {
+    Vec::new()
+}
+
+fn wide(family: Family) -> Element {
+    Element::Block {
+        net: IpNet::new(pod_address(family, 1), 8).unwrap().trunc(),
+        nomatch: false,
+    }
+}
+
+fn narrow(family: Family) -> Element {
+    Element::Block {
+        net: IpNet::from(pod_address(family, 1)),
+        nomatch: true,
+    }
+}
+
+fn in_blocks(_: Family, name: SetName) -> Match {
+    Match::InSet(Side::Source, name, SetKind::Blocks)
+}
+
+fn to_ports(_: Family, name: SetName) -> Match {
+    Match::InSet(Side::Destination, name, SetKind::Ports)
+}
+
+#[test]
+fn each_form_of_condition_decides_as_it_says() {
+    in_new_netns(|| {
+        let pods = Pods::new();
+        let mut kernel = Kernel::open().unwrap();
+        for Case {
+            what,
+            members,
+            condition,
+            meets,
+        } in CASES
+        {
+            let kind = |family| match members(family).first() {
+                Some(Element::Block { .. }) => SetKind::Blocks,
+                Some(Element::Port(_, _, _)) => SetKind::Ports,
+                Some(Element::Address(_)) | None => SetKind::Addresses,
+            };
+            let desired = world(
+                |family| vec![(SetName::of(family, what), set(kind(family), family, members(family)))],
+                |family| vec![condition(family, SetName::of(family, what))],
+            );
+            apply(&mut kernel, &desired).unwrap();
+            assert_eq!(
+                Family::ALL.map(|family| pods.connects(family)),
+                [meets, meets],
+                "{what}"
+            );
+        }
     });
 }
