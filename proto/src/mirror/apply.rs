@@ -16,6 +16,10 @@ impl Mirror {
         revision: Revision,
         chunk: &wire::SnapshotChunk,
     ) -> Result<Applied, FrameError> {
+        // A stream begins with it: what an earlier one left unfinished is of no use.
+        if chunk.index == 0 {
+            self.disconnected();
+        }
         let snapshot = self.snapshot.get_or_insert_with(|| Snapshot {
             revision,
             chunks: 0,

@@ -70,6 +70,16 @@ fn a_snapshot_counts_when_its_end_has_come() {
 }
 
 #[test]
+fn a_snapshot_that_begins_takes_the_place_of_one_that_never_ended() {
+    let (old, new) = (hub(TWO_CLUSTERS), hub("a Live\n10.0.0.9 a/x app=web"));
+    let mut mirror = Mirror::new(cluster("a"));
+    feed(&mut mirror, &old.snapshot()[..3]);
+    feed(&mut mirror, &new.snapshot());
+    assert_eq!(World::of(&mirror), new.world);
+    assert_eq!(mirror.identities.len(), 1, "nothing of the unfinished one is kept");
+}
+
+#[test]
 fn a_snapshot_of_nothing_is_a_world_without_clusters() {
     let mut mirror = mirror_of(&hub(TWO_CLUSTERS));
     let empty = Hub::new(2);
