@@ -63,17 +63,20 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
 /// # Errors
 /// If the listener fails.
 pub async fn serve(listener: TcpListener, admin: Admin, mut shutdown: Shutdown) -> io::Result<()> {
-    let router = Router::new()
+    // Whoever still waits for an answer when the process ends gets none.
+    tokio::select! {
+        served = axum::serve(listener, router(admin)).into_future() => served,
+        () = shutdown.wait() => Ok(()),
+    }
+}
+
+fn router(admin: Admin) -> Router {
+    Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/debug", get(debug))
-        .with_state(admin);
-    // Whoever still waits for an answer when the process ends gets none.
-    tokio::select! {
-        served = axum::serve(listener, router).into_future() => served,
-        () = shutdown.wait() => Ok(()),
-    }
+        .with_state(admin)
 }
 
 async fn healthz(State(admin): State<Admin>) -> Response {

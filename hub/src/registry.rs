@@ -100,13 +100,20 @@ impl Registry {
 
     /// Forgets enforcers that have been silent for too long.
     pub fn sweep(&self, now: Instant) {
+        let mut forgotten = Vec::new();
         self.enforcers.retain(|(cluster, _), enforcer| {
             let keep = enforcer.streams > 0 || now.saturating_duration_since(enforcer.last_seen) < FORGOTTEN_AFTER;
-            if !keep && let Some(mut known) = self.per_cluster.get_mut(cluster) {
-                *known = known.saturating_sub(1);
+            if !keep {
+                forgotten.push(cluster.clone());
             }
             keep
         });
+        // After the walk: whoever adds an enforcer locks its cluster's count first.
+        for cluster in forgotten {
+            if let Some(mut known) = self.per_cluster.get_mut(&cluster) {
+                *known = known.saturating_sub(1);
+            }
+        }
     }
 
     /// All enforcers, sorted by cluster and node.
@@ -158,3 +165,6 @@ impl Registry {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
