@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
 
 mod apiserver {
+    mod feed;
     pub mod script;
     pub mod transcript;
 }

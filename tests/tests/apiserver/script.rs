@@ -343,8 +343,9 @@ async fn restart(server: &mut ApiServer, t: &mut Transcript) {
     let list = t.get(&format!("{NAMESPACES}?labelSelector=none")).await;
     let version = list["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
     let since = format!("{NAMESPACES}?watch=true&resourceVersion={version}");
-    let cut = t.watch("a watch that is cut", &since).await;
+    let mut cut = t.watch("a watch that is cut", &since).await;
     t.post(NAMESPACES, json!({"metadata": {"name": "kept"}})).await;
+    t.events(&mut cut, 1).await;
     server.kill().await.unwrap();
     t.rest(cut).await;
     server.restart().await.unwrap();
