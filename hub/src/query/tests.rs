@@ -58,7 +58,13 @@ impl World {
             namespace("kube-system", "uid=b"),
             namespace("shop", &format!("team=shop,{CLUSTER_LABEL}=a")),
         ];
-        join(&mut inventory, "b", pods, namespaces, start + Duration::from_secs(10));
+        join(
+            &mut inventory,
+            "b",
+            pods,
+            namespaces,
+            start + Duration::from_micros(10_123_456),
+        );
         let lost = Observed::Pods(Event::Lost("connection refused (192.0.2.2:6443)".to_owned()));
         inventory.apply(&id("b"), Connection(1), lost, start + Duration::from_secs(30));
         inventory.refuse(&id("c"), "exec is not allowed".to_owned(), start);
@@ -191,34 +197,34 @@ fn clusters_say_how_they_fare() {
     check(
         &Ok(clusters::list(&world.view(), &enforcers)),
         expect![[r#"
-        ListClustersResponse {
-            revision: "0000000000000000000000000000002a/7",
-            clusters: [
-                Cluster {
-                    id: "a",
-                    state: Live,
-                    last_event: ( Timestamp { seconds: 1767225600, }, ),
-                    namespaces: 3,
-                    pods: 5,
-                    unlabelled_namespaces: 2,
-                    server: "https://a.example.com:6443",
-                    enforcers: 3,
-                },
-                Cluster {
-                    id: "b",
-                    state: Stale,
-                    reason: "pods: connection refused (192.0.2.2:6443)",
-                    last_event: ( Timestamp { seconds: 1767225610, }, ),
-                    stale_since: ( Timestamp { seconds: 1767225630, }, ),
-                    namespaces: 2,
-                    pods: 2,
-                    unlabelled_namespaces: 1,
-                    mislabelled_namespaces: 1,
-                    server: "https://b.example.com:6443",
-                },
-                Cluster { id: "c", state: Syncing, reason: "exec is not allowed", },
-            ],
-        }"#]],
+            ListClustersResponse {
+                revision: "0000000000000000000000000000002a/7",
+                clusters: [
+                    Cluster {
+                        id: "a",
+                        state: Live,
+                        last_event: ( Timestamp { seconds: 1767225600, }, ),
+                        namespaces: 3,
+                        pods: 5,
+                        unlabelled_namespaces: 2,
+                        server: "https://a.example.com:6443",
+                        enforcers: 3,
+                    },
+                    Cluster {
+                        id: "b",
+                        state: Stale,
+                        reason: "pods: connection refused (192.0.2.2:6443)",
+                        last_event: ( Timestamp { seconds: 1767225610, nanos: 123000000, }, ),
+                        stale_since: ( Timestamp { seconds: 1767225630, }, ),
+                        namespaces: 2,
+                        pods: 2,
+                        unlabelled_namespaces: 1,
+                        mislabelled_namespaces: 1,
+                        server: "https://b.example.com:6443",
+                    },
+                    Cluster { id: "c", state: Syncing, reason: "exec is not allowed", },
+                ],
+            }"#]],
     );
 }
 
@@ -232,30 +238,30 @@ fn namespaces_say_what_is_wrong_with_their_cluster_label() {
     check(
         &namespaces::list(&world.view(), &request),
         expect![[r#"
-        ListNamespacesResponse {
-            revision: "0000000000000000000000000000002a/7",
-            namespaces: [
-                Namespace { cluster: "a", name: "shop", labels: { "cluster.clusterset.k8s.io/cluster-name": "a", "team": "shop", }, pods: 4, },
-                Namespace {
-                    cluster: "a",
-                    name: "tools",
-                    pods: 1,
-                    warning: "no policy that names cluster a matches its pods: kubectl label namespace tools cluster.clusterset.k8s.io/cluster-name=a",
-                },
-                Namespace {
-                    cluster: "b",
-                    name: "shop",
-                    labels: { "cluster.clusterset.k8s.io/cluster-name": "a", "team": "shop", },
-                    pods: 2,
-                    warning: "its label cluster.clusterset.k8s.io/cluster-name names another cluster, enforcers read b instead: kubectl label --overwrite namespace shop cluster.clusterset.k8s.io/cluster-name=b",
-                },
-            ],
-            clusters: [
-                Freshness { cluster: "a", state: Live, age: ( Duration { seconds: 60, }, ), },
-                Freshness { cluster: "b", state: Stale, age: ( Duration { seconds: 50, }, ), },
-                Freshness { cluster: "c", state: Syncing, },
-            ],
-        }"#]],
+            ListNamespacesResponse {
+                revision: "0000000000000000000000000000002a/7",
+                namespaces: [
+                    Namespace { cluster: "a", name: "shop", labels: { "cluster.clusterset.k8s.io/cluster-name": "a", "team": "shop", }, pods: 4, },
+                    Namespace {
+                        cluster: "a",
+                        name: "tools",
+                        pods: 1,
+                        warning: "no policy that names cluster a matches its pods: kubectl label namespace tools cluster.clusterset.k8s.io/cluster-name=a",
+                    },
+                    Namespace {
+                        cluster: "b",
+                        name: "shop",
+                        labels: { "cluster.clusterset.k8s.io/cluster-name": "a", "team": "shop", },
+                        pods: 2,
+                        warning: "its label cluster.clusterset.k8s.io/cluster-name names another cluster, enforcers read b instead: kubectl label --overwrite namespace shop cluster.clusterset.k8s.io/cluster-name=b",
+                    },
+                ],
+                clusters: [
+                    Freshness { cluster: "a", state: Live, age: ( Duration { seconds: 60, }, ), },
+                    Freshness { cluster: "b", state: Stale, age: ( Duration { seconds: 49, nanos: 876000000, }, ), },
+                    Freshness { cluster: "c", state: Syncing, },
+                ],
+            }"#]],
     );
 }
 
@@ -431,63 +437,63 @@ fn an_address_has_owners_and_lost_claims() {
     check(
         &lookup(&World::new(), "10.1.0.1"),
         expect![[r#"
-        LookupAddressResponse {
-            revision: "0000000000000000000000000000002a/7",
-            address: "10.1.0.1",
-            owners: [
-                Claim {
-                    pod: (
-                        Pod {
-                            cluster: "a",
-                            namespace: "shop",
-                            name: "web-1",
-                            uid: "uid-of-web-1",
-                            node: "n1",
-                            addresses: [ "10.1.0.1", "fd00:1::1", ],
-                            labels: { "app": "web", },
-                            phase: "Running",
-                            ports: [ "http:TCP/8080", ],
-                        },
-                    ),
-                },
-                Claim {
-                    pod: (
-                        Pod {
-                            cluster: "b",
-                            namespace: "shop",
-                            name: "twin",
-                            uid: "uid-of-twin",
-                            node: "n1",
-                            addresses: [ "10.1.0.1", ],
-                            labels: { "app": "web", },
-                            phase: "Running",
-                        },
-                    ),
-                },
-            ],
-            lost: [
-                Claim {
-                    pod: (
-                        Pod {
-                            cluster: "a",
-                            namespace: "shop",
-                            name: "job",
-                            uid: "uid-of-job",
-                            node: "n1",
-                            addresses: [ "10.1.0.1", ],
-                            labels: { "app": "web", },
-                            phase: "Succeeded",
-                        },
-                    ),
-                    reason: "the pod is finished",
-                },
-            ],
-            clusters: [
-                Freshness { cluster: "a", state: Live, age: ( Duration { seconds: 60, }, ), },
-                Freshness { cluster: "b", state: Stale, age: ( Duration { seconds: 50, }, ), },
-                Freshness { cluster: "c", state: Syncing, },
-            ],
-        }"#]],
+            LookupAddressResponse {
+                revision: "0000000000000000000000000000002a/7",
+                address: "10.1.0.1",
+                owners: [
+                    Claim {
+                        pod: (
+                            Pod {
+                                cluster: "a",
+                                namespace: "shop",
+                                name: "web-1",
+                                uid: "uid-of-web-1",
+                                node: "n1",
+                                addresses: [ "10.1.0.1", "fd00:1::1", ],
+                                labels: { "app": "web", },
+                                phase: "Running",
+                                ports: [ "http:TCP/8080", ],
+                            },
+                        ),
+                    },
+                    Claim {
+                        pod: (
+                            Pod {
+                                cluster: "b",
+                                namespace: "shop",
+                                name: "twin",
+                                uid: "uid-of-twin",
+                                node: "n1",
+                                addresses: [ "10.1.0.1", ],
+                                labels: { "app": "web", },
+                                phase: "Running",
+                            },
+                        ),
+                    },
+                ],
+                lost: [
+                    Claim {
+                        pod: (
+                            Pod {
+                                cluster: "a",
+                                namespace: "shop",
+                                name: "job",
+                                uid: "uid-of-job",
+                                node: "n1",
+                                addresses: [ "10.1.0.1", ],
+                                labels: { "app": "web", },
+                                phase: "Succeeded",
+                            },
+                        ),
+                        reason: "the pod is finished",
+                    },
+                ],
+                clusters: [
+                    Freshness { cluster: "a", state: Live, age: ( Duration { seconds: 60, }, ), },
+                    Freshness { cluster: "b", state: Stale, age: ( Duration { seconds: 49, nanos: 876000000, }, ), },
+                    Freshness { cluster: "c", state: Syncing, },
+                ],
+            }"#]],
     );
 }
 
