@@ -8,9 +8,10 @@ use crate::metrics::Metrics;
 use crate::ring::SharedRing;
 use crate::shutdown::Shutdown;
 use proto::model::{ClusterName, ClusterState, Epoch};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Events of all feeds that may wait for the owner, which takes some microseconds for each.
 const QUEUED_INPUTS: usize = 1024;
@@ -27,8 +28,12 @@ pub struct EventLoop {
     requests: mpsc::Receiver<Request>,
     waiting: Waiting,
     subscribers: usize,
+    members: watch::Sender<Members>,
     metrics: Metrics,
 }
+
+/// The ids of all known clusters; none before the clusters folder was read.
+pub type Members = BTreeSet<ClusterName>;
 
 /// What the others hold of it.
 #[derive(Clone, Debug)]
@@ -39,6 +44,8 @@ pub struct Ends {
     pub handle: Handle,
     /// Where subscribers read.
     pub ring: Arc<SharedRing>,
+    /// Which clusters there are.
+    pub members: watch::Receiver<Members>,
 }
 
 impl EventLoop {
@@ -48,10 +55,12 @@ impl EventLoop {
         let ring = Arc::new(SharedRing::new(machine.revision()));
         let (input_sender, inputs) = mpsc::channel(QUEUED_INPUTS);
         let (handle, requests) = Handle::new();
+        let (members, known) = watch::channel(Members::new());
         let ends = Ends {
             inputs: input_sender,
             handle,
             ring: Arc::clone(&ring),
+            members: known,
         };
         let owner = Self {
             machine,
@@ -60,6 +69,7 @@ impl EventLoop {
             requests,
             waiting: Waiting::default(),
             subscribers: 0,
+            members,
             metrics,
         };
         (owner, ends)
@@ -119,7 +129,13 @@ impl EventLoop {
                     cluster,
                     state,
                     trouble,
-                } => say(&cluster, state, trouble.as_deref()),
+                } => {
+                    say(&cluster, state, trouble.as_deref());
+                    self.members.send_if_modified(|members| match state {
+                        ClusterState::Left => members.remove(&cluster),
+                        ClusterState::Syncing | ClusterState::Live | ClusterState::Stale => members.insert(cluster),
+                    });
+                }
             }
         }
         if !frames.is_empty() {

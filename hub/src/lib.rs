@@ -94,6 +94,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let sync = SyncService {
         handle: handle.clone(),
         ring: Arc::clone(&ring),
+        members: ends.members,
         registry: Arc::clone(&registry),
         metrics: metrics.clone(),
         shutdown: shutdown.clone(),

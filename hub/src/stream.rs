@@ -5,6 +5,7 @@
 //! its own cluster and node is decided here.
 
 use crate::authorize::{Caller, Rights};
+use crate::eventloop::Members;
 use crate::handle::{Handle, Unanswered};
 use crate::metrics::Metrics;
 use crate::registry::{Full, Origin, Registry, Report};
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 use subscriber::{Start, Subscriber};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -57,6 +58,8 @@ pub struct SyncService {
     pub handle: Handle,
     /// The frames.
     pub ring: Arc<SharedRing>,
+    /// Which clusters there are: the enforcers of no other are served.
+    pub members: watch::Receiver<Members>,
     /// The enforcers.
     pub registry: Arc<Registry>,
     /// The counters.
@@ -112,7 +115,7 @@ impl SyncService {
                 message.wire_version
             )));
         }
-        self.must_be_member(&enforcer.cluster).await?;
+        self.must_be_member(&enforcer.cluster)?;
         let start = self.start(message.resume.as_ref().map(Revision::from)).await?;
         tracing::info!(
             cluster = %enforcer.cluster,
@@ -129,6 +132,8 @@ impl SyncService {
             ends: self.ring.ends(),
             metrics: self.metrics.clone(),
             shutdown: self.shutdown.clone(),
+            members: self.members.clone(),
+            cluster: connected.enforcer.cluster.clone(),
             expires,
         };
         let (frames, body) = mpsc::channel(FRAMES_AHEAD);
@@ -156,13 +161,9 @@ impl SyncService {
         Ok(Start::snapshot(snapshot))
     }
 
-    async fn must_be_member(&self, cluster: &ClusterName) -> Result<(), Status> {
-        let asked = cluster.clone();
-        let known = self.handle.read(move |inventory, _| {
-            let mut clusters = inventory.clusters().peekable();
-            clusters.peek().is_none() || clusters.any(|(id, _)| *id == asked)
-        });
-        if known.await.map_err(unanswered)? {
+    fn must_be_member(&self, cluster: &ClusterName) -> Result<(), Status> {
+        let members = self.members.borrow();
+        if members.is_empty() || members.contains(cluster) {
             return Ok(());
         }
         Err(Status::failed_precondition(format!(

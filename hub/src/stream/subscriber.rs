@@ -3,6 +3,7 @@
 //! It has a task and two frames of its own, nothing else: a subscriber that does not read for [`STALL`], or whose
 //! place in the ring is gone, is told to subscribe again, and what it was owed is dropped at once.
 
+use crate::eventloop::Members;
 use crate::log::Snapshot;
 use crate::metrics::Metrics;
 use crate::ring::{Next, Position, SharedRing};
@@ -10,7 +11,7 @@ use crate::shutdown::Shutdown;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Frame;
-use proto::model::Revision;
+use proto::model::{ClusterName, Revision};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -59,6 +60,8 @@ pub(super) enum Ended {
     Gone,
     #[error("the subscriber has fallen too far behind: subscribe again with the last revision that was applied")]
     Behind,
+    #[error("the cluster is no member any more: the hub's folder of clusters has no kubeconfig of its name")]
+    Left,
     #[error("the hub is shutting down: subscribe again, to it or to another")]
     Stopped,
     #[error("the certificate that the stream was granted on has expired: subscribe again with a new one")]
@@ -71,6 +74,7 @@ impl Ended {
         match self {
             Self::Gone => Status::cancelled(text),
             Self::Behind => Status::out_of_range(text),
+            Self::Left => Status::failed_precondition(text),
             Self::Stopped => Status::unavailable(text),
             Self::Expired => Status::unauthenticated(text),
         }
@@ -84,6 +88,9 @@ pub(super) struct Subscriber {
     pub(super) ends: watch::Receiver<Position>,
     pub(super) metrics: Metrics,
     pub(super) shutdown: Shutdown,
+    pub(super) members: watch::Receiver<Members>,
+    /// The cluster it is an enforcer of.
+    pub(super) cluster: ClusterName,
     /// How long its certificate is valid yet; `None`: it has none.
     pub(super) expires: Option<Duration>,
 }
@@ -99,11 +106,21 @@ impl Subscriber {
                 None => std::future::pending().await,
             }
         };
+        let mut members = self.members.clone();
+        let cluster = self.cluster.clone();
+        let left = async {
+            let has_left = |members: &Members| !members.is_empty() && !members.contains(&cluster);
+            if members.wait_for(has_left).await.is_err() {
+                // The owner of the inventory is gone, and with it the hub.
+                std::future::pending::<()>().await;
+            }
+        };
         let ended = tokio::select! {
             ended = self.follow(start, &frames) => ended,
             () = frames.closed() => Ended::Gone,
             () = shutdown.wait() => Ended::Stopped,
             () = expired => Ended::Expired,
+            () = left => Ended::Left,
         };
         if ended == Ended::Behind {
             self.metrics.cut_off.inc();

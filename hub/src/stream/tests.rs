@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::Security;
 use crate::eventloop::{Ends, EventLoop};
-use crate::inventory::{Connection, Observed};
+use crate::inventory::{Connection, Inventory, Observed};
 use crate::machine::Input;
 use crate::query::Queries;
 use crate::sample::{cluster, labels, namespace, pod};
@@ -40,6 +40,7 @@ impl Hub {
         let sync = SyncService {
             handle: ends.handle.clone(),
             ring: Arc::clone(&ends.ring),
+            members: ends.members.clone(),
             registry: Arc::clone(&registry),
             metrics,
             shutdown: shutdown.clone(),
@@ -69,6 +70,14 @@ impl Hub {
         hub.observe(Observed::Namespaces(Event::Synced(namespaces))).await;
         let pods = vec![pod("shop/web", &["10.1.0.1", "fd00::1"], "app=web")];
         hub.observe(Observed::Pods(Event::Synced(pods))).await;
+        // Inputs and questions wait in queues of their own.
+        let is_live = |inventory: &Inventory, _| {
+            let member = inventory.cluster(&cluster("a"));
+            member.is_some_and(|member| member.state() == ClusterState::Live)
+        };
+        while !hub.ends.handle.read(is_live).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
         hub
     }
 
@@ -104,6 +113,18 @@ impl Hub {
 async fn next(stream: &mut Streaming<Frame>) -> Frame {
     let frame = tokio::time::timeout(PATIENCE, stream.message()).await;
     frame.expect("a frame comes").unwrap().expect("the stream goes on")
+}
+
+/// How the stream ends.
+async fn end(stream: &mut Streaming<Frame>) -> Status {
+    loop {
+        let message = tokio::time::timeout(PATIENCE, stream.message()).await;
+        match message.expect("the stream ends") {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the stream ended without a word"),
+            Err(status) => return status,
+        }
+    }
 }
 
 /// Applies frames until the mirror is as it should be.
@@ -262,15 +283,25 @@ async fn a_hub_that_stops_says_so() {
     let mut stream = hub.subscribe(None).await.unwrap();
     next(&mut stream).await;
     hub.trigger.pull();
-    let ended = loop {
-        let message = tokio::time::timeout(PATIENCE, stream.message()).await;
-        match message.expect("the stream ends") {
-            Ok(Some(_)) => {}
-            Ok(None) => panic!("the stream ended without a word"),
-            Err(status) => break status,
-        }
-    };
+    let ended = end(&mut stream).await;
     assert_eq!(ended.code(), tonic::Code::Unavailable, "{ended}");
+}
+
+#[tokio::test]
+async fn the_stream_of_a_cluster_that_leaves_ends() {
+    let hub = Hub::with_one_pod().await;
+    hub.tell(Input::Refused {
+        cluster: cluster("b"),
+        reason: "b.yaml: no YAML".to_owned(),
+    })
+    .await;
+    let mut stream = hub.subscribe(None).await.unwrap();
+    next(&mut stream).await;
+    hub.tell(Input::Left { cluster: cluster("a") }).await;
+    let ended = end(&mut stream).await;
+    assert_eq!(ended.code(), tonic::Code::FailedPrecondition, "{ended}");
+    let refused = hub.subscribe(None).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused}");
 }
 
 #[test]

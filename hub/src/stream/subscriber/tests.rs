@@ -27,6 +27,8 @@ fn subscriber(ring: &Arc<SharedRing>, expires: Option<Duration>) -> (Subscriber,
         ends: ring.ends(),
         metrics: Metrics::default(),
         shutdown,
+        members: watch::channel(Members::new()).1,
+        cluster: crate::sample::cluster("a"),
         expires,
     };
     (subscriber, trigger)
