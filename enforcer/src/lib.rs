@@ -30,6 +30,7 @@ pub mod policy;
 pub mod report;
 pub mod ruleset;
 pub mod status;
+pub mod stderr;
 
 mod run;
 

@@ -1,10 +1,9 @@
 //! The program `enforcer`: reads its command line, starts logging, does what it is told, and says how it ended.
 
 use clap::Parser;
-use enforcer::Unfit;
-use enforcer::config::{CommandLine, Log, LogFormat, Task};
+use enforcer::config::{CommandLine, Task};
+use enforcer::{Unfit, stderr};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// The exit code for a command line, a file it names or a kernel that is not fit.
 const UNFIT: u8 = 2;
@@ -21,11 +20,11 @@ fn main() -> ExitCode {
     let _already_chosen = rustls::crypto::ring::default_provider().install_default();
     let outcome = match task {
         Task::Run(config) => {
-            start_logging(&config.log);
+            stderr::log(&config.log);
             enforcer::run(config)
         }
         Task::Cleanup(log) => {
-            start_logging(&log);
+            stderr::log(&log);
             enforcer::cleanup()
         }
     };
@@ -35,16 +34,5 @@ fn main() -> ExitCode {
             eprintln!("enforcer: {error:#}");
             ExitCode::from(if error.is::<Unfit>() { UNFIT } else { 1 })
         }
-    }
-}
-
-fn start_logging(log: &Log) {
-    // Lines go to stderr: stdout is for answers.
-    let builder = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(EnvFilter::new(&log.level));
-    match log.format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
     }
 }
