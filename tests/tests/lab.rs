@@ -6,15 +6,22 @@
 )]
 
 use enforcer::ruleset::Family;
+use k8s_openapi::api::core::v1::Pod;
+use proto::model::ClusterName;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use tests::lab::address::AddressPlan;
+use tests::apiserver::{Kind, Role};
+use tests::lab::address::{AddressPlan, Service};
+use tests::lab::cluster::Cluster;
+use tests::lab::doors::Door;
 use tests::lab::ends::{End, Probe, Verdict};
 use tests::lab::fabric::{Blueprint, Fabric};
 use tests::lab::layout::Layout;
 use tests::lab::netns::{Netns, set_sysctl};
 use tests::lab::probe::Range;
+use tests::lab::process::Program;
+use tests::lab::story;
 use tests::lab::world::World;
 
 /// Two clusters with two nodes each, three dual-stack pods on every node, a single-stack pod and a host-network pod.
@@ -156,4 +163,98 @@ fn of_two_pods_with_one_address_the_first_has_it_and_it_is_said() {
     );
     let addresses: Vec<_> = plan.pods.into_values().map(|pod| pod.addresses).collect();
     assert_eq!(addresses, [vec!["10.1.1.1".parse::<IpAddr>().unwrap()], vec![]]);
+}
+
+/// An API server on the fabric takes the stories' world, and is reached through a door from the machine's own network.
+#[test]
+fn a_cluster_holds_the_world_and_a_door_leads_to_it() {
+    let host = Netns::leave().expect("these tests make network namespaces: run them as root");
+    let world = story::world().unwrap();
+    let plain = BTreeSet::new();
+    let blueprint = Blueprint {
+        world: &world,
+        outside: &plain,
+        api_servers: 1,
+        layout: Layout::Bridge,
+    };
+    let _fabric = Fabric::build(blueprint).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    runtime.block_on(async {
+        let name: ClusterName = "cluster-b".parse().unwrap();
+        let dir = folder.path().to_owned();
+        let cluster = Cluster::start(Kind::Embedded, name.clone(), Service(1), dir)
+            .await
+            .unwrap();
+        cluster.write(&world.clusters[&name]).await.unwrap();
+        cluster.write(&world.clusters[&name]).await.unwrap();
+        let door = Door::open(&host, cluster.address()).unwrap();
+        let kubeconfig = cluster.kubeconfig_through(Role::Hub, door.outside());
+        let pods = tokio::task::spawn_blocking(move || host.run(|| list_pods(&kubeconfig)).unwrap())
+            .await
+            .unwrap();
+        let expected: Vec<String> = world
+            .pods()
+            .into_iter()
+            .filter(|pod| pod.name.cluster == name)
+            .map(|pod| format!("{}/{} {:?}", pod.name.namespace, pod.name.name, pod.addresses))
+            .collect();
+        assert_eq!(pods, expected);
+    });
+}
+
+/// What a client in the machine's own network sees.
+fn list_pods(kubeconfig: &str) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let kubeconfig = kube::config::Kubeconfig::from_yaml(kubeconfig).unwrap();
+        let options = kube::config::KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .unwrap();
+        let pods: kube::Api<Pod> = kube::Api::all(kube::Client::try_from(config).unwrap());
+        let list = pods.list(&kube::api::ListParams::default()).await.unwrap();
+        let mut words: Vec<String> = list.items.iter().map(describe).collect();
+        words.sort();
+        words
+    })
+}
+
+fn describe(pod: &Pod) -> String {
+    let ips = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.pod_ips.as_ref())
+        .into_iter()
+        .flatten();
+    let addresses: Vec<IpAddr> = ips.map(|ip| ip.ip.parse().unwrap()).collect();
+    let (namespace, name) = (pod.metadata.namespace.as_deref(), pod.metadata.name.as_deref());
+    format!("{}/{} {addresses:?}", namespace.unwrap(), name.unwrap())
+}
+
+/// Whoever waits for a program learns why it does not come.
+#[test]
+fn a_killed_child_is_told_with_its_last_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program {
+        name: "sleep".to_owned(),
+        binary: "/bin/sleep".into(),
+        arguments: vec!["600".to_owned()],
+        log: folder.path().join("log"),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut child = program.start(&Netns::current().unwrap()).unwrap();
+    child.check_alive().unwrap();
+    runtime.block_on(child.kill());
+    let error = child.check_alive().unwrap_err().to_string();
+    assert!(error.starts_with("sleep ended (signal: 9 (SIGKILL))"), "{error}");
 }
