@@ -206,7 +206,7 @@ impl Control {
             Ok(Look::Done(()))
         })
         .await
-        .with_context(|| self.last_words())
+        .map_err(|error| self.explain(&error))
     }
 
     /// Fails if a program has ended.
@@ -235,13 +235,16 @@ impl Control {
         futures::future::select_all(ends).await.0
     }
 
-    /// The ends of all logs, for an error that has no other explanation.
-    pub fn last_words(&self) -> String {
+    /// Why something failed: a program that ended, else the error and what all programs said last.
+    pub fn explain(&self, error: &anyhow::Error) -> anyhow::Error {
+        if let Err(ended) = self.check_alive() {
+            return ended;
+        }
         let children = [&self.hub].into_iter().chain(self.enforcers.values());
         let tails: Vec<String> = children
-            .map(|child| format!("{} said last:\n{}", child.name(), child.log_tail()))
+            .map(|child| format!("  {} said last:\n{}", child.name(), child.log_tail()))
             .collect();
-        tails.join("\n")
+        anyhow::anyhow!("{error:#}\n{}", tails.join("\n"))
     }
 
     /// A connection to the hub's queries, as a reader.
@@ -334,7 +337,6 @@ fn enforcer_program(programs: &Programs, folder: &Folder, node: &NodeName) -> Pr
             flag("tls-cert", folder.pki(&format!("{certificate}.crt"))),
             flag("tls-key", folder.pki(&format!("{certificate}.key"))),
             flag("hub-ca", folder.pki("ca.crt")),
-            flag("state", folder.node(node).join("state")),
             format!("--admin=unix:{}", folder.admin(node).display()),
         ],
         log: folder.log(&format!("enforcer-{}@{}", node.cluster, node.name)),
@@ -351,5 +353,5 @@ async fn hub_ready(hub: &mut Child) -> Result<()> {
             .map_or_else(|why| Look::NotYet(format!("the hub: {why}")), Look::Done))
     });
     let ready = ready.await;
-    ready.with_context(|| format!("the hub said last:\n{}", hub.log_tail()))
+    ready.map_err(|error| anyhow::anyhow!("{error:#}\n  the hub said last:\n{}", hub.log_tail()))
 }

@@ -71,7 +71,7 @@ pub async fn wait(control: &Control, policies: &Policies) -> Result<()> {
         }
         Ok(Look::NotYet("the picture to stay as it is".to_owned()))
     });
-    settled.await.with_context(|| control.last_words())
+    settled.await.map_err(|error| control.explain(&error))
 }
 
 /// What is not in force yet, for people.
