@@ -470,6 +470,10 @@ impl Machine {
             self.kernel = Kernel::Applying { pass, actual, plan };
             return;
         }
+        if self.enforced.is_some() && !self.inventory_dirty && !self.subjects_dirty {
+            // Also a revision that told this node nothing new: the node's own watch had told it, or it concerns nobody here.
+            self.revision = self.mirror.revision();
+        }
         self.kernel = Kernel::Idle { actual, audit_at };
     }
 

@@ -331,6 +331,16 @@ fn an_inventory_pass_touches_no_rule_and_comes_before_the_policies_pass() {
 }
 
 #[test]
+fn a_revision_that_tells_this_node_nothing_new_is_in_force_at_once() {
+    let mut hub = Hub::new(1);
+    let mut rig = settled(&mut hub);
+    rig.plans.clear();
+    rig.hear_at_once(hub.snapshot("web", State::Live));
+    assert_eq!(rig.machine.status().applied, Some(hub.revision));
+    assert_eq!(rig.plans.len(), 0);
+}
+
+#[test]
 fn a_restart_keeps_what_it_cannot_know_yet_and_takes_what_it_knows() {
     let mut hub = Hub::new(1);
     let mut rig = settled(&mut hub).restarted();
