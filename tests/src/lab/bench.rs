@@ -58,9 +58,10 @@ pub async fn run(ground: &Ground, latency: Latency) -> Result<()> {
         let sample = change(&control, &spot, "frontend", Effect::Opens).await?;
         whole.push(sample.kernel - sample.start);
         baseline.push(plain.saw("frontend").await?.saturating_duration_since(sample.start));
+        let (opened, time) = before.next(&control, &spot.node).await?;
+        from_hub.push(time);
         change(&control, &spot, "batch", Effect::Closes).await?;
-        let after = Enforced::read(&control, &spot.node).await?;
-        from_hub.extend(after.since(before));
+        opened.next(&control, &spot.node).await?;
         plain.saw("batch").await?;
         if number % 100 == 0 && number < samples {
             let rate = f64::from(number) / start.elapsed().as_secs_f64();

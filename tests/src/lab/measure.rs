@@ -2,12 +2,16 @@
 
 use super::admin::Admin;
 use super::control::Control;
+use super::wait::{Look, until};
 use super::world::NodeName;
 use anyhow::{Context, Result};
 use std::time::Duration;
 
 /// The enforcer's histogram from the hub's receipt of a change to its kernel, in seconds.
 const ENFORCED: &str = "bailey_enforcer_enforced_seconds";
+
+/// How long a change may take to be counted. It is in the kernel already.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// Durations that were measured.
 #[derive(Clone, Debug, Default)]
@@ -22,11 +26,6 @@ impl Samples {
     /// One more.
     pub fn push(&mut self, sample: Duration) {
         self.0.push(sample);
-    }
-
-    /// Some more.
-    pub fn extend(&mut self, samples: impl IntoIterator<Item = Duration>) {
-        self.0.extend(samples);
     }
 
     /// How many.
@@ -82,12 +81,22 @@ impl Enforced {
         })
     }
 
-    /// The mean of the changes since an earlier answer, once for each: with one or two between answers, that is each.
-    pub fn since(self, earlier: Self) -> impl Iterator<Item = Duration> {
-        let count = self.count.saturating_sub(earlier.count);
-        let mean =
-            Duration::try_from_secs_f64((self.seconds - earlier.seconds) / count.max(1) as f64).unwrap_or_default();
-        (0..count).map(move |_| mean)
+    /// Waits until there is another change, and gives its time. Of several at once, their mean.
+    ///
+    /// # Errors
+    /// If it does not come.
+    pub async fn next(self, control: &Control, node: &NodeName) -> Result<(Self, Duration)> {
+        until(LIMIT, async || {
+            let now = Self::read(control, node).await?;
+            let missing = || Look::NotYet(format!("{ENFORCED} of {node}"));
+            Ok(now.since(self).map_or_else(missing, |time| Look::Done((now, time))))
+        })
+        .await
+    }
+
+    fn since(self, earlier: Self) -> Option<Duration> {
+        let count = self.count.checked_sub(earlier.count).filter(|count| *count > 0)?;
+        Duration::try_from_secs_f64((self.seconds - earlier.seconds) / count as f64).ok()
     }
 }
 
@@ -99,7 +108,7 @@ mod tests {
     fn percentiles_are_samples_by_rank() {
         let mut samples = Samples::new();
         assert!(samples.percentile_ms(50).is_nan());
-        samples.extend((1..=200).rev().map(Duration::from_millis));
+        (1..=200).rev().for_each(|ms| samples.push(Duration::from_millis(ms)));
         assert_eq!(
             [1, 50, 99, 100].map(|percent| samples.percentile_ms(percent)),
             [2.0, 100.0, 198.0, 200.0]
@@ -112,7 +121,8 @@ mod tests {
             format!("x 1\n{ENFORCED}_sum {sum}\n{ENFORCED}_count {count}\n{ENFORCED}_bucket{{le=\"1\"}} 3\n")
         };
         let [before, after] = [text(3, 0.5), text(5, 0.75)].map(|text| Enforced::parse(&text).unwrap());
-        assert_eq!(after.since(before).collect::<Vec<_>>(), [Duration::from_millis(125); 2]);
+        assert_eq!(after.since(before), Some(Duration::from_millis(125)));
+        assert_eq!(before.since(before), None);
         assert_eq!(Enforced::parse("nothing"), None);
     }
 }
