@@ -155,6 +155,9 @@ pub struct Machine {
     kernel: Kernel,
     /// What the kernel enforces; `None` until the first pass.
     enforced: Option<Subjects>,
+    /// Addresses that an earlier process left in the kernel's sets and that nobody has been known to own since. They
+    /// stay there: a cluster that is not known in full may own them.
+    unexplained: BTreeSet<IpAddr>,
     ruleset: Ruleset,
     counts: Counts,
     revision: Option<Revision>,
@@ -181,6 +184,7 @@ impl Machine {
             unheard_since: Some(now),
             kernel: Kernel::Unknown { read_at: now },
             enforced: None,
+            unexplained: BTreeSet::new(),
             ruleset: Ruleset::default(),
             counts: Counts::default(),
             revision: None,
@@ -449,13 +453,8 @@ impl Machine {
                 switches: self.node.switches,
             });
             self.counts = Counts::of(&self.ruleset, &subjects.pods);
-            let known = |address| !self.mirror.claims(address).is_empty();
-            let sweep = if self.mirror.is_complete() {
-                Sweep::All
-            } else {
-                Sweep::Known(&known)
-            };
-            let plan = plan(&self.ruleset, &actual, sweep);
+            self.explain();
+            let plan = plan(&self.ruleset, &actual, Sweep::Except(&self.unexplained));
             let pass = Pass {
                 subjects,
                 revision: self.mirror.revision(),
@@ -475,6 +474,17 @@ impl Machine {
             self.revision = self.mirror.revision();
         }
         self.kernel = Kernel::Idle { actual, audit_at };
+    }
+
+    /// An address that somebody was once known to own is explained for good: when it is nobody's again, that is
+    /// knowledge. And when every cluster is known in full, there is nothing left to explain.
+    fn explain(&mut self) {
+        if self.mirror.is_complete() {
+            self.unexplained.clear();
+        } else {
+            self.unexplained
+                .retain(|address| self.mirror.claims(*address).is_empty());
+        }
     }
 
     /// Leaves a kernel of which nothing is known, to be read at once, in its place.
@@ -536,6 +546,9 @@ impl Machine {
                 if expected.as_ref() != Some(&actual) || std::mem::take(&mut self.left_over) {
                     self.inventory_dirty = true;
                     self.subjects_dirty = true;
+                }
+                if self.enforced.is_none() {
+                    self.unexplained = actual.addresses().collect();
                 }
                 self.kernel = Kernel::Idle {
                     actual,

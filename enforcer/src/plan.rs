@@ -46,6 +46,15 @@ impl Actual {
         }
     }
 
+    /// The addresses in all sets, blocks aside.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let members = self.sets.values().flat_map(|set| &set.members);
+        members.filter_map(|member| match member {
+            Element::Address(address) | Element::Port(address, _, _) => Some(*address),
+            Element::Block { .. } => None,
+        })
+    }
+
     /// What the kernel holds after a plan for it. `left` are sets of [`Plan::destroy`] that are still there.
     ///
     /// # Panics
@@ -131,21 +140,21 @@ fn tags(rules: &[Rule]) -> Vec<String> {
     rules.iter().map(Rule::tag).collect()
 }
 
-/// Which members may be taken out of sets that stay, and which sets may go.
-#[derive(Clone, Copy)]
+/// Which members are taken out of sets that stay.
+#[derive(Clone, Copy, Debug)]
 pub enum Sweep<'a> {
-    /// All that is not desired.
+    /// All that are not desired.
     All,
-    /// Only members whose address somebody is known to own; sets that lose their last rule go all the same. While a
-    /// cluster is not synced, what is not known may still be true. Blocks are the policies' own and always go.
-    Known(&'a dyn Fn(IpAddr) -> bool),
+    /// All that are not desired, but for those of these addresses: who owns them is not known yet, and what an earlier
+    /// process put there may still be true. Blocks are the policies' own and always go, as do sets without a rule.
+    Except(&'a BTreeSet<IpAddr>),
 }
 
 impl Sweep<'_> {
     fn may_remove(self, element: Element) -> bool {
         match (self, element) {
             (Self::All, _) | (_, Element::Block { .. }) => true,
-            (Self::Known(known), Element::Address(address) | Element::Port(address, _, _)) => known(address),
+            (Self::Except(kept), Element::Address(address) | Element::Port(address, _, _)) => !kept.contains(&address),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::policy::{Policy, PolicyName};
 use crate::ruleset::Ruleset;
+use prost::Message;
 use proto::model::{ClusterName, ClusterState, Revision};
 use proto::observe::Pod;
 use proto::wire;
@@ -84,13 +85,26 @@ impl Status {
             release: env!("CARGO_PKG_VERSION").to_owned(),
             policies: u32::try_from(self.policies.len()).unwrap_or(u32::MAX),
             policies_digest: self.policies_digest().to_vec(),
-            refused: self.policies.values().flat_map(refused).take(MAX_REFUSED).collect(),
+            refused: fitting(self.policies.values().flat_map(refused)),
             isolated_pods: u32::try_from(self.counts.isolated_pods).unwrap_or(u32::MAX),
             trouble: self.trouble.clone().unwrap_or_default(),
         }
     }
 }
 
-/// The most refused pieces one report names; the log and the metric have them all. Keeps a report far below the message
-/// limit of 4 MiB.
-const MAX_REFUSED: usize = 1000;
+/// The most bytes of a report that refused pieces may take; the log and the metric have them all. A hub takes reports of
+/// up to 64 KiB.
+const REFUSED_BYTES: usize = 48 << 10;
+
+/// As many as fit.
+fn fitting(refused: impl Iterator<Item = wire::RefusedPolicy>) -> Vec<wire::RefusedPolicy> {
+    let mut left = REFUSED_BYTES;
+    let fits = move |refused: &wire::RefusedPolicy| {
+        // Beside the message itself, its field number and length.
+        let taken = refused.encoded_len() + 8;
+        let fits = taken <= left;
+        left = left.saturating_sub(taken);
+        fits
+    };
+    refused.take_while(fits).collect()
+}

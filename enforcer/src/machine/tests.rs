@@ -359,6 +359,19 @@ fn a_restart_keeps_what_it_cannot_know_yet_and_takes_what_it_knows() {
 }
 
 #[test]
+fn a_cluster_that_is_never_known_keeps_no_address_of_another_alive() {
+    let mut rig = settled(&mut Hub::new(1)).restarted();
+    rig.hear(Input::Policies(Event::Synced(vec![policy_for("web")])))
+        .hear(Input::Pods(Event::Synced(vec![local()])));
+    let mut hub = Hub::new(2);
+    rig.hear_at_once(hub.snapshot("web", State::Syncing));
+    assert_eq!(rig.admitted(), [true, true, false]);
+    // The own cluster's neighbour was known to be one of those admitted, and is known not to be any more.
+    rig.hear_at_once(hub.snapshot("batch", State::Syncing));
+    assert_eq!(rig.admitted(), [false, true, false]);
+}
+
+#[test]
 fn a_hub_that_goes_leaves_everything_as_it_is() {
     let mut hub = Hub::new(1);
     let mut rig = settled(&mut hub);

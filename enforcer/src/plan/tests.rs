@@ -226,7 +226,7 @@ fn a_set_that_could_not_be_destroyed_is_destroyed_by_the_next_plan() {
 }
 
 #[test]
-fn before_all_is_known_a_set_loses_only_members_that_are_known() {
+fn what_is_not_known_yet_stays_in_its_set() {
     let name = SetName::of(Family::V4, "frontends");
     let with = |members: &[u8]| {
         let members = members
@@ -243,8 +243,8 @@ fn before_all_is_known_a_set_loses_only_members_that_are_known() {
             tables: BTreeMap::new(),
         }
     };
-    let known = |of: IpAddr| of == address(Family::V4, 2);
-    let plan = plan(&with(&[3]), &Actual::of(&with(&[1, 2])), Sweep::Known(&known));
+    let kept = BTreeSet::from([address(Family::V4, 1)]);
+    let plan = plan(&with(&[3]), &Actual::of(&with(&[1, 2])), Sweep::Except(&kept));
     let added = BTreeSet::from([Element::Address(address(Family::V4, 3))]);
     let removed = BTreeSet::from([Element::Address(address(Family::V4, 2))]);
     let expected = Plan {
