@@ -44,7 +44,7 @@ fn prepare_and_run(command: Command) -> Result<ExitCode> {
 async fn run(ground: &Ground, command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo(network) => demo::run(ground, network).await,
-        Command::Up(up) => up::run(ground, up).await.map(|()| ExitCode::SUCCESS),
+        Command::Up(up) => match up::run(ground, up).await? {},
         Command::Matrix(matrix) => matrix::run(ground, matrix).await.map(|()| ExitCode::SUCCESS),
         Command::Bench(Bench::Latency(latency)) => bench::run(ground, latency).await.map(|()| ExitCode::SUCCESS),
     }

@@ -13,17 +13,21 @@ use super::wait::{Look, until};
 use super::world::{NodeName, World};
 use crate::apiserver::{Kind, Role};
 use anyhow::{Context, Result, bail};
-use futures::future::try_join_all;
+use futures::future::{join_all, select_all, try_join_all};
 use proto::model::ClusterName;
 use proto::wire::inventory_client::InventoryClient;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::time::sleep;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 
 /// How long a program may take to be ready. It takes a second; a machine that builds at the same time takes longer.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// Before a program that ended is started again: one that ends at once must not fill the screen.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 /// The hub's port on the fabric.
 const HUB_PORT: u16 = 7443;
 /// The hub's health and metrics, on the fabric's own loopback.
@@ -48,6 +52,11 @@ impl Folder {
     /// A folder that exists.
     pub fn new(path: &Path) -> Self {
         Self(path.to_owned())
+    }
+
+    /// Itself.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// The kubeconfigs that the hub reads.
@@ -79,6 +88,13 @@ impl Folder {
     pub fn kubeconfig(&self, cluster: &ClusterName) -> PathBuf {
         self.0.join(format!("{cluster}.kubeconfig"))
     }
+}
+
+/// A program that has ended.
+#[derive(Clone, Debug)]
+enum Ended {
+    Hub,
+    Enforcer(NodeName),
 }
 
 impl Control {
@@ -220,19 +236,48 @@ impl Control {
             .try_for_each(Child::check_alive)
     }
 
-    /// Waits until a program ends, which none should; says which, with the end of its log.
-    pub async fn any_ended(&mut self) -> String {
-        let children = [&mut self.hub].into_iter().chain(self.enforcers.values_mut());
-        let ends = children.map(|child| {
-            Box::pin(async move {
-                child.ended().await;
-                child
-                    .check_alive()
-                    .err()
-                    .map_or_else(String::new, |error| error.to_string())
-            })
-        });
-        futures::future::select_all(ends).await.0
+    /// Starts programs again that end, as a kubelet does; says so on stderr. Returns only with an error.
+    ///
+    /// # Errors
+    /// If one cannot be started.
+    pub async fn supervise(&mut self, fabric: &Fabric) -> Result<Infallible> {
+        loop {
+            let who = self.any_ended().await;
+            let (child, name) = match &who {
+                Ended::Hub => (&self.hub, "the hub".to_owned()),
+                Ended::Enforcer(node) => (&self.enforcers[node], format!("the enforcer of {node}")),
+            };
+            let why = child
+                .check_alive()
+                .err()
+                .map_or_else(String::new, |error| error.to_string());
+            eprintln!(
+                "lab: {why}\nlab: {name} is started again in {} s",
+                RESTART_PAUSE.as_secs()
+            );
+            sleep(RESTART_PAUSE).await;
+            match who {
+                Ended::Hub => self.hub = hub_program(&self.programs, &self.folder).start(&self.fabric_netns)?,
+                Ended::Enforcer(node) => self.start_enforcer(fabric, &node)?,
+            }
+        }
+    }
+
+    async fn any_ended(&mut self) -> Ended {
+        let enforcers = self
+            .enforcers
+            .iter_mut()
+            .map(|(node, child)| (Ended::Enforcer(node.clone()), child));
+        let ends = [(Ended::Hub, &mut self.hub)]
+            .into_iter()
+            .chain(enforcers)
+            .map(|(who, child)| {
+                Box::pin(async move {
+                    child.ended().await;
+                    who
+                })
+            });
+        select_all(ends).await.0
     }
 
     /// Why something failed: a program that ended, else the error and what all programs said last.
@@ -268,7 +313,7 @@ impl Control {
     /// Ends all programs, and waits until they have ended.
     pub async fn stop(self) {
         let children = self.enforcers.into_values().chain([self.hub]);
-        futures::future::join_all(children.map(Child::stop)).await;
+        join_all(children.map(Child::stop)).await;
     }
 }
 

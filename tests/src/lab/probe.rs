@@ -6,6 +6,7 @@ use super::ends::{End, Probe, Table, Transport, Verdict};
 use super::fabric::Fabric;
 use super::sockets::{self, Answer, Listeners, Shot};
 use super::station::Station;
+use super::world::Pod;
 use anyhow::{Context, Result, bail};
 use enforcer::ruleset::Family;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -30,6 +31,35 @@ pub struct Range<'a> {
     ends: Vec<End>,
     probes: Vec<Probe>,
     _listeners: Listeners,
+}
+
+/// Answers at the ports that the pods' containers say they listen on.
+///
+/// # Errors
+/// If a port is taken.
+pub async fn answer_as_containers(fabric: &Fabric, pods: &[Pod]) -> Result<Listeners> {
+    let mut listeners = Listeners::default();
+    let mut open = BTreeSet::new();
+    for pod in pods {
+        let end = End::Pod(pod.name.clone());
+        let Some((station, addresses)) = fabric.locate(&end) else {
+            continue;
+        };
+        for (protocol, port) in &pod.ports {
+            // Whoever listens on something else is not played here.
+            let Ok(Probe { transport, port, .. }) = format!("{protocol}/{port}").parse() else {
+                continue;
+            };
+            for &address in addresses {
+                let socket = SocketAddr::new(address, port);
+                if open.insert((transport, socket)) {
+                    let opened = listeners.open(station, transport, socket).await;
+                    opened.with_context(|| format!("{end} cannot answer {transport} at {socket}"))?;
+                }
+            }
+        }
+    }
+    Ok(listeners)
 }
 
 /// What passed before there were policies.

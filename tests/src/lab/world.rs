@@ -99,6 +99,8 @@ pub struct Pod {
     pub addresses: Vec<IpAddr>,
     /// Whose network it uses.
     pub network: Network,
+    /// The ports its containers say they listen on: protocol and number.
+    pub ports: Vec<(String, u16)>,
 }
 
 impl World {
@@ -267,12 +269,23 @@ fn pod(cluster: &ClusterName, object: &Value) -> Option<Pod> {
             name: node.to_owned(),
         }),
         addresses: if finished { Vec::new() } else { pod_addresses(status) },
+        ports: container_ports(spec),
         network: if spec["hostNetwork"] == true {
             Network::Host
         } else {
             Network::Pod
         },
     })
+}
+
+fn container_ports(spec: &Value) -> Vec<(String, u16)> {
+    let containers = spec["containers"].as_array().into_iter().flatten();
+    let ports = containers.flat_map(|container| container["ports"].as_array().into_iter().flatten());
+    let port = |port: &Value| {
+        let number = u16::try_from(port["containerPort"].as_u64()?).ok()?;
+        Some((port["protocol"].as_str().unwrap_or("TCP").to_owned(), number))
+    };
+    ports.filter_map(port).collect()
 }
 
 fn pod_addresses(status: &Value) -> Vec<IpAddr> {
