@@ -1,0 +1,140 @@
+//! The program `lab` as a person runs it: what it says, how it ends, and that nothing stays.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking; clippy sees tests here only inside #[test]"
+)]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tests::lab::wait::{Look, until};
+
+/// How long ends may take to be seen. They take milliseconds.
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn lab() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_lab"))
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let looked = runtime.block_on(until(LIMIT, async || {
+        Ok(if is_so() {
+            Look::Done(())
+        } else {
+            Look::NotYet(what.to_owned())
+        })
+    }));
+    looked.unwrap();
+}
+
+/// `lab up`, once it has said all it has to say; the folder it names, and the processes it has started.
+fn up(world: &Path) -> (Child, PathBuf, Vec<u32>) {
+    let mut lab = lab().arg("up").arg(world).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(lab.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let said: Vec<String> = lines
+        .take_while(|line| !line.starts_with("Policies and labels can"))
+        .collect();
+    let folder = said
+        .iter()
+        .find_map(|line| line.trim().strip_prefix("cd ")?.split_whitespace().next());
+    let folder = folder.unwrap_or_else(|| panic!("no folder in {said:#?}")).into();
+    let children = children_of(lab.id());
+    (lab, folder, children)
+}
+
+fn children_of(pid: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let of_thread = |thread: std::io::Result<std::fs::DirEntry>| {
+        let children = std::fs::read_to_string(thread.unwrap().path().join("children")).unwrap_or_default();
+        children
+            .split_whitespace()
+            .map(|pid| pid.parse().unwrap())
+            .collect::<Vec<u32>>()
+    };
+    threads.flat_map(of_thread).collect()
+}
+
+fn is_running(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    status
+        .rsplit(')')
+        .next()
+        .is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
+}
+
+#[expect(unsafe_code, reason = "kill has no safe wrapper in the standard library")]
+fn kill(pid: u32, signal: i32) {
+    // SAFETY: takes integers only; the pid is of a process that this test has started and not yet waited for.
+    assert_eq!(unsafe { libc::kill(pid.try_into().unwrap(), signal) }, 0);
+}
+
+fn stories() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("worlds/stories")
+}
+
+#[test]
+fn the_demo_tells_all_stories_in_both_layouts() {
+    for layout in ["bridge", "routed"] {
+        let told = lab()
+            .args(["demo", "--layout", layout])
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(told.stdout).unwrap();
+        assert!(told.status.success(), "{layout}: {}\n{said}", told.status);
+        assert!(
+            said.contains("\n3604 of 3604 packets did as the policies say."),
+            "{layout}: {said}"
+        );
+        assert!(!said.contains('\x1b'), "colour although stdout is no terminal");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_everything() {
+    let (mut lab, folder, children) = up(&stories());
+    assert_eq!(children.len(), 6, "a hub and five enforcers");
+    kill(lab.id(), libc::SIGINT);
+    assert_eq!(lab.wait().unwrap().code(), Some(130));
+    wait_until("the programs to end", || !children.iter().any(|pid| is_running(*pid)));
+    assert!(!folder.exists(), "{} is still there", folder.display());
+}
+
+#[test]
+fn kill_9_ends_everything_too() {
+    let (mut lab, folder, children) = up(&stories());
+    kill(lab.id(), libc::SIGKILL);
+    lab.wait().unwrap();
+    wait_until("the programs to end", || !children.iter().any(|pid| is_running(*pid)));
+    // Nobody is left who could remove the files.
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn what_is_wrong_with_the_command_line_is_said_and_nothing_is_started() {
+    let empty = tempfile::tempdir().unwrap();
+    let (empty, stories) = (empty.path().to_str().unwrap(), stories());
+    let cases = [
+        (vec!["up", empty], "no folders; expected one for each cluster"),
+        (
+            vec!["matrix", stories.to_str().unwrap(), "--probe", "TCP"],
+            "\"TCP\" is no probe",
+        ),
+        (vec!["bench", "latency", "--samples", "0"], "0 is not in 1..=100000"),
+    ];
+    for (arguments, words) in cases {
+        let ended = lab().args(&arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(
+            (ended.status.code(), said.contains(words)),
+            (Some(2), true),
+            "{arguments:?}: {said}"
+        );
+    }
+}
