@@ -1,5 +1,8 @@
-//! What the tests share: the lab with its clusters, nodes and pods, and the API servers it runs.
+//! What the tests share: the lab with its clusters, nodes and pods, the API servers it runs, and random worlds with an
+//! oracle that says what their policies mean.
 
 pub mod apiserver;
 pub mod assets;
 pub mod lab;
+pub mod oracle;
+pub mod worlds;

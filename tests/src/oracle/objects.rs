@@ -1,0 +1,255 @@
+//! Pods, namespaces, nodes and clusters: what their manifests say.
+//!
+//! Pure.
+
+use super::policies::Policy;
+use super::{End, NodeName, Transport};
+use crate::worlds::ClusterSet;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// The label by which policies name clusters.
+pub const CLUSTER_LABEL: &str = "cluster.clusterset.k8s.io/cluster-name";
+
+/// The label by which policies name namespaces.
+pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// Labels of an object.
+pub type Labels = BTreeMap<String, String>;
+
+/// All clusters, by id.
+#[derive(Debug)]
+pub struct World {
+    /// By id.
+    pub clusters: BTreeMap<String, Cluster>,
+}
+
+/// What one cluster's API server holds.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Addresses of its nodes, by name.
+    pub nodes: BTreeMap<String, BTreeSet<IpAddr>>,
+    /// Its namespaces, by name.
+    pub namespaces: BTreeMap<String, Namespace>,
+    /// Its pods.
+    pub pods: Vec<Pod>,
+    /// Its policies.
+    pub policies: Vec<Policy>,
+}
+
+/// A namespace.
+#[derive(Debug)]
+pub struct Namespace {
+    /// The cluster that sent it.
+    pub cluster: String,
+    /// Its name.
+    pub name: String,
+    /// Its labels, as they are.
+    pub labels: Labels,
+}
+
+/// A pod.
+#[derive(Debug)]
+pub struct Pod {
+    /// The cluster that sent it.
+    pub cluster: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// Where it runs.
+    pub node: Option<String>,
+    /// Its usable addresses.
+    pub addresses: BTreeSet<IpAddr>,
+    /// Whether it uses its node's network.
+    pub host_network: bool,
+    /// Whether it is Succeeded or Failed.
+    pub finished: bool,
+    /// Whether it is being deleted.
+    pub terminating: bool,
+    /// Its named ports.
+    pub ports: BTreeSet<(String, Transport, u16)>,
+}
+
+impl World {
+    /// Reads the manifests.
+    pub fn read(clusters: &ClusterSet) -> Self {
+        let read = |(name, cluster): (&String, &crate::worlds::Cluster)| {
+            let of_kind = |kind: &'static str| cluster.objects.iter().filter(move |object| object["kind"] == kind);
+            let namespaces = of_kind("Namespace").map(|manifest| Namespace::read(name, manifest));
+            let cluster = Cluster {
+                nodes: cluster.nodes.clone(),
+                namespaces: namespaces
+                    .map(|namespace| (namespace.name.clone(), namespace))
+                    .collect(),
+                pods: of_kind("Pod").map(|manifest| Pod::read(name, manifest)).collect(),
+                policies: of_kind("NetworkPolicy").map(Policy::read).collect(),
+            };
+            (name.clone(), cluster)
+        };
+        Self {
+            clusters: clusters.clusters.iter().map(read).collect(),
+        }
+    }
+
+    /// Every node.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeName, &BTreeSet<IpAddr>)> {
+        self.clusters.iter().flat_map(|(cluster, it)| {
+            it.nodes.iter().map(|(name, addresses)| {
+                let (cluster, name) = (cluster.clone(), name.clone());
+                (NodeName { cluster, name }, addresses)
+            })
+        })
+    }
+
+    /// Every end that traffic can have: each address of each live pod that runs on a node, each node's, and the given
+    /// outside addresses. An address of a pod that is not (yet) on a node is as an outside one: nobody enforces for it.
+    pub fn ends(&self, outside: &[IpAddr]) -> Vec<End> {
+        let mut ends = Vec::new();
+        for (cluster, it) in &self.clusters {
+            for pod in it.pods.iter().filter(|pod| pod.is_live()) {
+                ends.extend(pod.addresses.iter().map(|&address| match &pod.node {
+                    Some(node) => End::Pod {
+                        node: NodeName {
+                            cluster: cluster.clone(),
+                            name: node.clone(),
+                        },
+                        pod: (pod.namespace.clone(), pod.name.clone()),
+                        address,
+                    },
+                    None => End::Address(address),
+                }));
+            }
+        }
+        for (node, addresses) in self.nodes() {
+            ends.extend(addresses.iter().map(|&address| End::Node {
+                node: node.clone(),
+                address,
+            }));
+        }
+        ends.extend(outside.iter().copied().map(End::Address));
+        ends.sort();
+        ends.dedup();
+        ends
+    }
+}
+
+impl Namespace {
+    fn read(cluster: &str, manifest: &Value) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            name: text(&manifest["metadata"]["name"]),
+            labels: labels(manifest),
+        }
+    }
+
+    /// S29: the name label is the name. S106: a cluster label that names another cluster is read as the one that sent it;
+    /// one that is missing stays missing (S105).
+    pub fn counting_labels(&self) -> Labels {
+        let mut labels = self.labels.clone();
+        labels.insert(NAME_LABEL.to_owned(), self.name.clone());
+        if let Some(value) = labels.get_mut(CLUSTER_LABEL) {
+            value.clone_from(&self.cluster);
+        }
+        labels
+    }
+}
+
+impl Pod {
+    fn read(cluster: &str, manifest: &Value) -> Self {
+        let (metadata, spec, status) = (&manifest["metadata"], &manifest["spec"], &manifest["status"]);
+        Self {
+            cluster: cluster.to_owned(),
+            namespace: text(&metadata["namespace"]),
+            name: text(&metadata["name"]),
+            labels: labels(manifest),
+            node: spec["nodeName"].as_str().map(str::to_owned),
+            addresses: addresses(status),
+            host_network: spec["hostNetwork"] == true,
+            finished: status["phase"] == "Succeeded" || status["phase"] == "Failed",
+            terminating: !metadata["deletionTimestamp"].is_null(),
+            ports: named_ports(spec),
+        }
+    }
+
+    /// S70, S71, S81: it owns its addresses while it has not finished and is not on its node's network.
+    pub fn is_live(&self) -> bool {
+        !self.host_network && !self.finished
+    }
+
+    /// S54: whether a container calls this port so, for this protocol.
+    pub fn has_port(&self, name: &str, transport: Transport, port: u16) -> bool {
+        self.ports.contains(&(name.to_owned(), transport, port))
+    }
+
+    /// Whether no policy can tell the two apart.
+    pub fn looks_like(&self, other: &Self) -> bool {
+        (&self.cluster, &self.namespace, &self.labels, &self.ports)
+            == (&other.cluster, &other.namespace, &other.labels, &other.ports)
+    }
+}
+
+impl Transport {
+    /// From Kubernetes' spelling, exactly (P19).
+    pub fn read(name: &str) -> Option<Self> {
+        match name {
+            "TCP" => Some(Self::Tcp),
+            "UDP" => Some(Self::Udp),
+            "SCTP" => Some(Self::Sctp),
+            _ => None,
+        }
+    }
+}
+
+/// S93: every entry of `podIPs`; `podIP` where there is none (I2).
+fn addresses(status: &Value) -> BTreeSet<IpAddr> {
+    let listed = entries(&status["podIPs"]).map(|entry| &entry["ip"]);
+    let mut texts: Vec<&Value> = listed.collect();
+    if texts.is_empty() {
+        texts.push(&status["podIP"]);
+    }
+    let parsed = texts.into_iter().filter_map(|text| text.as_str()?.parse().ok());
+    parsed.filter(is_usable).collect()
+}
+
+/// S92, I4.
+fn is_usable(address: &IpAddr) -> bool {
+    let of_family = match address {
+        IpAddr::V4(address) => !address.is_broadcast(),
+        IpAddr::V6(address) => address.to_ipv4_mapped().is_none(),
+    };
+    of_family && !address.is_unspecified() && !address.is_loopback() && !address.is_multicast()
+}
+
+/// S61: of containers, and of init containers that keep running. I16: without protocol it is TCP.
+fn named_ports(spec: &Value) -> BTreeSet<(String, Transport, u16)> {
+    let sidecars = entries(&spec["initContainers"]).filter(|container| container["restartPolicy"] == "Always");
+    let containers = entries(&spec["containers"]).chain(sidecars);
+    let ports = containers.flat_map(|container| entries(&container["ports"]));
+    let read = |port: &Value| {
+        let transport = match &port["protocol"] {
+            Value::Null => Transport::Tcp,
+            protocol => Transport::read(protocol.as_str()?)?,
+        };
+        let number = u16::try_from(port["containerPort"].as_u64()?).ok()?;
+        let name = port["name"].as_str()?;
+        (number > 0).then(|| (name.to_owned(), transport, number))
+    };
+    ports.filter_map(read).collect()
+}
+
+fn entries(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+fn labels(manifest: &Value) -> Labels {
+    let labels = manifest["metadata"]["labels"].as_object().into_iter().flatten();
+    labels.map(|(key, value)| (key.clone(), text(value))).collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

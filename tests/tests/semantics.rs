@@ -1,0 +1,179 @@
+//! Compiled rulesets do what the policies mean, in random worlds: every pair of ends, several probes, on both ends' nodes.
+//!
+//! `VERDICTS=<count>` judges more or fewer connections, `SEED=<seed>` begins with another world; a failure prints the
+//! seed of its world and the smallest part of it that still fails.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking; clippy sees tests here only inside #[test]"
+)]
+
+mod semantics {
+    pub mod product;
+    pub mod settings;
+}
+
+use semantics::product::{self, Rulesets};
+use semantics::settings::Settings;
+use std::collections::BTreeMap;
+use std::fmt;
+use tests::oracle::objects::World;
+use tests::oracle::{End, Judge, Probe, Transport, Verdict};
+use tests::worlds::{ClusterSet, PORTS, shrink::shrink};
+
+/// The share of each verdict below which worlds have become too dull to trust: a twentieth.
+const LEAST_SHARE: u64 = 20;
+
+/// How often each counted rule must have had a say in the default number of verdicts.
+const LEAST_CITATIONS: u64 = 20;
+
+/// A connection on which the two differ.
+struct Disagreement {
+    source: End,
+    destination: End,
+    probe: Probe,
+    meant: Verdict,
+    passes: bool,
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            source,
+            destination,
+            probe,
+            meant,
+            passes,
+        } = self;
+        let does = if *passes { "lets it pass" } else { "drops it" };
+        writeln!(
+            f,
+            "from {source}\nto   {destination}\n     {probe:?}: {meant:?} by its meaning; the ruleset {does}"
+        )
+    }
+}
+
+/// What was judged.
+#[derive(Default)]
+struct Tally {
+    verdicts: BTreeMap<Verdict, u64>,
+    citations: BTreeMap<u8, u64>,
+}
+
+impl Tally {
+    fn total(&self) -> u64 {
+        self.verdicts.values().sum()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = self.total();
+        for (verdict, count) in &self.verdicts {
+            writeln!(f, "{verdict:?}: {count} ({} %)", count * 100 / total)?;
+        }
+        let citations = self.citations.iter().map(|(rule, count)| format!("S{rule}: {count}"));
+        writeln!(f, "{}", citations.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Five probes: a port that is most often used, two at random, an echo request, and now and then a protocol that has no
+/// ports.
+fn probes(seed: u64) -> Vec<Probe> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut port = |transport| Probe::Port(transport, PORTS[rng.usize(..PORTS.len())]);
+    let mut probes = vec![
+        port(Transport::Tcp),
+        port(Transport::Tcp),
+        port(Transport::Udp),
+        port(Transport::Sctp),
+    ];
+    probes.push(if seed.is_multiple_of(4) {
+        Probe::Other(47)
+    } else {
+        Probe::Ping
+    });
+    probes
+}
+
+/// Judges every connection of a world; the first on which the two differ.
+fn judge(world: &ClusterSet, seed: u64, tally: &mut Tally) -> Option<Disagreement> {
+    let rulesets: Rulesets = product::rulesets(world);
+    let read = World::read(world);
+    let judge = Judge::new(&read);
+    let ends = read.ends(&world.outside());
+    let mut first = None;
+    for source in &ends {
+        for destination in ends.iter().filter(|end| is_judged(source, end)) {
+            for probe in probes(seed) {
+                let meant = judge.verdict(source, destination, probe);
+                *tally.verdicts.entry(meant).or_default() += 1;
+                let passes = match meant {
+                    Verdict::NoTraffic => continue,
+                    Verdict::Allowed | Verdict::Refused => product::passes(&rulesets, source, destination, probe),
+                };
+                if passes != (meant == Verdict::Allowed) {
+                    first.get_or_insert(Disagreement {
+                        source: source.clone(),
+                        destination: destination.clone(),
+                        probe,
+                        meant,
+                        passes,
+                    });
+                }
+            }
+        }
+    }
+    for (rule, count) in judge.cited() {
+        *tally.citations.entry(rule).or_default() += count;
+    }
+    first
+}
+
+/// Whether one of the ends is a pod: nobody judges anything else.
+fn is_judged(source: &End, destination: &End) -> bool {
+    [source, destination]
+        .into_iter()
+        .any(|end| matches!(end, End::Pod { .. }))
+}
+
+/// Panics with all that is needed to understand it.
+fn report(world: ClusterSet, seed: u64) -> ! {
+    let world = shrink(world, |world| judge(world, seed, &mut Tally::default()).is_some());
+    let disagreement = judge(&world, seed, &mut Tally::default()).expect("it is kept while it disagrees");
+    let rulesets = product::rulesets(&world);
+    let rulesets: String = rulesets
+        .iter()
+        .map(|(node, ruleset)| format!("node {node}\n{ruleset}\n"))
+        .collect();
+    panic!("SEED={seed}\n{disagreement}\n{world}\n{rulesets}");
+}
+
+#[test]
+fn compiled_rulesets_do_what_the_policies_mean() {
+    let Settings { verdicts, seed } = Settings::from_env();
+    let mut tally = Tally::default();
+    for seed in seed.. {
+        if tally.total() >= verdicts {
+            break;
+        }
+        let world = ClusterSet::random(seed);
+        if judge(&world, seed, &mut tally).is_some() {
+            report(world, seed);
+        }
+    }
+    println!("{tally}");
+    let total = tally.total();
+    for verdict in [Verdict::Allowed, Verdict::Refused, Verdict::NoTraffic] {
+        let count = tally.verdicts.get(&verdict).copied().unwrap_or_default();
+        assert!(count >= total / LEAST_SHARE, "too few of {verdict:?}:\n{tally}");
+    }
+    if verdicts >= Settings::VERDICTS {
+        let seldom = tally.citations.iter().find(|(_, count)| **count < LEAST_CITATIONS);
+        assert!(
+            seldom.is_none(),
+            "S{} too seldom has a say:\n{tally}",
+            seldom.unwrap().0
+        );
+    }
+}
