@@ -229,7 +229,10 @@ impl<'w> Judge<'w> {
 
     /// S1, S4, S8: a pod is isolated in a direction if a policy that isolates it selects the pod; then it allows what any
     /// of them allows.
-    fn pod_allows(&self, node: &NodeName, pod: &Pod, direction: Direction, connection: Connection) -> bool {
+    fn pod_allows(&self, node: &NodeName, pod: &'w Pod, direction: Direction, connection: Connection) -> bool {
+        if self.is_itself(node, pod, connection) {
+            return true;
+        }
         let isolating: Vec<_> = self
             .policies(pod)
             .filter_map(|policy| policy.rules(direction))
@@ -250,6 +253,14 @@ impl<'w> Judge<'w> {
             connection,
         };
         isolating.into_iter().flatten().any(|rule| at.rule_matches(rule))
+    }
+
+    /// S69: a pod reaches itself by all addresses that are nobody else's.
+    fn is_itself(&self, node: &NodeName, pod: &Pod, connection: Connection) -> bool {
+        [connection.source, connection.destination].into_iter().all(|address| {
+            let only_here = matches!(self.local_owners(node, address)[..], [owner] if std::ptr::eq(owner, pod));
+            only_here && self.claimants(node, address).iter().all(|other| other.looks_like(pod))
+        })
     }
 
     /// S2, S3, S99: the policies that select a pod are of its own namespace in its own cluster.

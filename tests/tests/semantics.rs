@@ -18,7 +18,7 @@ use semantics::settings::Settings;
 use std::collections::BTreeMap;
 use std::fmt;
 use tests::oracle::objects::World;
-use tests::oracle::{End, Judge, Probe, Transport, Verdict};
+use tests::oracle::{End, Judge, Probe, Transport, Verdict, crossed};
 use tests::worlds::{ClusterSet, PORTS, shrink::shrink};
 
 /// The share of each verdict below which worlds have become too dull to trust: a twentieth.
@@ -109,7 +109,7 @@ fn judge(world: &ClusterSet, seed: u64, tally: &mut Tally) -> Option<Disagreemen
                 let meant = judge.verdict(source, destination, probe);
                 *tally.verdicts.entry(meant).or_default() += 1;
                 let passes = match meant {
-                    Verdict::NoTraffic => continue,
+                    Verdict::NoTraffic => break,
                     Verdict::Allowed | Verdict::Refused => product::passes(&rulesets, source, destination, probe),
                 };
                 if passes != (meant == Verdict::Allowed) {
@@ -142,11 +142,11 @@ fn report(world: ClusterSet, seed: u64) -> ! {
     let world = shrink(world, |world| judge(world, seed, &mut Tally::default()).is_some());
     let disagreement = judge(&world, seed, &mut Tally::default()).expect("it is kept while it disagrees");
     let rulesets = product::rulesets(&world);
-    let rulesets: String = rulesets
-        .iter()
-        .map(|(node, ruleset)| format!("node {node}\n{ruleset}\n"))
+    let crossed = crossed(&disagreement.source, &disagreement.destination).into_iter();
+    let crossed: String = crossed
+        .map(|node| format!("node {node}\n{}\n", rulesets[node]))
         .collect();
-    panic!("SEED={seed}\n{disagreement}\n{world}\n{rulesets}");
+    panic!("SEED={seed}\n{disagreement}\n{world}\n{crossed}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::World;
 use crate::policy::{Policy, PolicyRule};
 use crate::ruleset::{Direction, Family};
 use proto::observe::Pod;
+use proto::pods::identity;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -33,6 +34,7 @@ impl<'a> Subject<'a> {
 
 /// The live local pods and their addresses.
 pub(super) struct Subjects<'a> {
+    world: World<'a>,
     pods: Vec<Subject<'a>>,
     /// For each address the pods that own it: one, or several that claim it at once (I5). By place in `pods`.
     owners: BTreeMap<IpAddr, Vec<usize>>,
@@ -56,7 +58,11 @@ impl<'a> Subjects<'a> {
             })
             .collect();
         let owners = owners(&pods, world);
-        Self { pods, owners }
+        Self {
+            world: *world,
+            pods,
+            owners,
+        }
     }
 
     /// The addresses of a family, each with the pods that own it.
@@ -67,15 +73,26 @@ impl<'a> Subjects<'a> {
             .map(|(address, owners)| (*address, owners.iter().map(|&owner| &self.pods[owner]).collect()))
     }
 
-    /// The addresses, of the family of `address`, that are the same pod for certain: itself, and what its only owner
+    /// The addresses, of the family of `address`, that are the same pod for certain (S69): itself, and what its only owner
     /// alone owns.
     pub(super) fn itself(&self, address: IpAddr) -> Vec<IpAddr> {
-        let Some([owner]) = self.owners.get(&address).map(Vec::as_slice) else {
+        let Some(owner) = self.only_owner(address) else {
             return vec![address];
         };
-        let mut own = self.pods[*owner].pod.addresses.clone();
-        own.retain(|other| Family::of(*other) == Family::of(address) && self.owners.get(other) == Some(&vec![*owner]));
+        let mut own = self.pods[owner].pod.addresses.clone();
+        own.retain(|other| Family::of(*other) == Family::of(address) && self.only_owner(*other) == Some(owner));
         own
+    }
+
+    /// The pod that owns an address which no other pod of the cluster claims, here or on another node (I5).
+    fn only_owner(&self, address: IpAddr) -> Option<usize> {
+        let &[owner] = self.owners.get(&address)?.as_slice() else {
+            return None;
+        };
+        let World { cluster, mirror, .. } = self.world;
+        let identity = identity(cluster, self.pods[owner].pod);
+        let its = |claim| *mirror.identity(claim) == identity;
+        mirror.claims_for(cluster, address).all(its).then_some(owner)
     }
 }
 

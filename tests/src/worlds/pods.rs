@@ -138,7 +138,7 @@ impl Generator<'_> {
     fn container(&mut self, name: &str) -> Value {
         let mut ports = Vec::new();
         for port_name in PORT_NAMES {
-            if self.one_in(2) {
+            if !self.one_in(3) {
                 let mut port = json!({"name": port_name, "containerPort": self.pick(&PORTS)});
                 if !self.one_in(4) {
                     port["protocol"] = json!(self.pick(&TRANSPORTS));

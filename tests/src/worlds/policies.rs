@@ -200,8 +200,8 @@ impl Generator<'_> {
         }
         match self.rng.u8(..10) {
             0..2 => {}
-            2..5 => entry["port"] = json!(self.pick(&PORTS)),
-            5..8 => entry["port"] = json!(self.pick(&PORT_NAMES)),
+            2..4 => entry["port"] = json!(self.pick(&PORTS)),
+            4..8 => entry["port"] = json!(self.pick(&PORT_NAMES)),
             _ => {
                 let (one, other) = (self.pick(&PORTS), self.pick(&PORTS));
                 entry["port"] = json!(one.min(other));

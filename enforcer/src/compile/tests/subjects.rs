@@ -233,7 +233,8 @@ status: {phase: Running, podIP: 10.1.1.3}
     );
 }
 
-/// A pod reaches itself by all addresses that are its alone, and not by one that may be another pod (S69, I5).
+/// A pod reaches itself by all addresses that are its alone, and not by one that may be another pod, here or on another
+/// node (S69, I5).
 #[test]
 fn a_pod_of_several_addresses() {
     check(
@@ -245,12 +246,17 @@ spec: {podSelector: {matchLabels: {app: many}}}
 kind: Pod
 metadata: {namespace: shop, name: many, labels: {app: many}}
 spec: {nodeName: n1}
-status: {phase: Running, podIPs: [{ip: 10.1.1.3}, {ip: 10.1.1.4}, {ip: 10.1.1.5}]}
+status: {phase: Running, podIPs: [{ip: 10.1.1.3}, {ip: 10.1.1.4}, {ip: 10.1.1.5}, {ip: 10.1.1.6}]}
 ---
 kind: Pod
 metadata: {namespace: shop, name: other, labels: {app: other}}
 spec: {nodeName: n1}
 status: {phase: Running, podIPs: [{ip: 10.1.1.5}]}
+---
+kind: Pod
+metadata: {namespace: shop, name: elsewhere, labels: {app: other}}
+spec: {nodeName: n2}
+status: {phase: Running, podIPs: [{ip: 10.1.1.6}]}
 ",
         expect![[r#"
             table ip bailey {
@@ -258,6 +264,7 @@ status: {phase: Running, podIPs: [{ip: 10.1.1.5}]}
                 10.1.1.3 : goto ingress-10.1.1.3
                 10.1.1.4 : goto ingress-10.1.1.4
                 10.1.1.5 : goto ingress-10.1.1.5
+                10.1.1.6 : goto ingress-10.1.1.6
               }
               chain ingress-10.1.1.3 {
                 saddr 10.1.1.3 accept
@@ -271,6 +278,10 @@ status: {phase: Running, podIPs: [{ip: 10.1.1.5}]}
               }
               chain ingress-10.1.1.5 {
                 saddr 10.1.1.5 accept
+                drop
+              }
+              chain ingress-10.1.1.6 {
+                saddr 10.1.1.6 accept
                 drop
               }
             }
