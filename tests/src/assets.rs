@@ -4,46 +4,48 @@
 
 use std::path::PathBuf;
 
-/// A program is not in the assets folder.
+/// A program is in none of the folders.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "no {program} in {folder}: build it once with tests/assets (or let KUBEBUILDER_ASSETS name a folder that has it)"
+    "no {program} in {folders}: build it once with tests/assets (or let KUBEBUILDER_ASSETS name a folder that has it)"
 )]
 pub struct Missing {
     program: &'static str,
-    folder: String,
+    folders: String,
 }
 
-/// The assets folder, whether or not it exists.
+/// The folders that may have the programs, the preferred one first.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the tests have no command line, and these variables are the same for every tool that uses the folder"
+    reason = "the tests have no command line, and these variables are the same for every tool that uses the folders"
 )]
-pub fn folder() -> PathBuf {
+fn folders() -> Vec<PathBuf> {
     let variable = |name| {
         std::env::var(name)
             .ok()
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
     };
-    variable("KUBEBUILDER_ASSETS")
-        .or_else(|| variable("BAILEY_ASSETS"))
-        .unwrap_or_else(|| {
-            let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
-            cache.unwrap_or_default().join("bailey/assets")
-        })
+    let cache = || variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
+    let own = variable("BAILEY_ASSETS").or_else(|| cache().map(|cache| cache.join("bailey/assets")));
+    variable("KUBEBUILDER_ASSETS").into_iter().chain(own).collect()
 }
 
 /// The path of one of the programs.
+///
+/// # Errors
+/// If none of the folders has it.
 pub fn program(program: &'static str) -> Result<PathBuf, Missing> {
-    let folder = folder();
-    let path = folder.join(program);
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(Missing {
+    let folders = folders();
+    let found = folders
+        .iter()
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file());
+    found.ok_or_else(|| {
+        let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        Missing {
             program,
-            folder: folder.display().to_string(),
-        })
-    }
+            folders: names.join(", "),
+        }
+    })
 }

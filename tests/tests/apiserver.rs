@@ -9,6 +9,7 @@
 
 mod apiserver {
     mod feed;
+    mod kubectl;
     pub mod script;
     pub mod transcript;
 }

@@ -1,7 +1,8 @@
 //! The embedded API server: Namespaces, Nodes, Pods and NetworkPolicies in memory, over real TLS and HTTP.
 //!
 //! Lists (paged, streamed), watches with bookmarks and a bounded history, writes with conflicts and finalizers, tokens
-//! and roles. It has no server-side apply, no JSON patch, no Tables, no protobuf and no OpenAPI, and says so when asked.
+//! and roles. kubectl gets, applies, edits, labels and deletes with it. It has no server-side apply, no JSON patch, no
+//! protobuf (`kubectl create` sends that) and says so when asked; it answers with lists where Tables are preferred.
 //! It serves HTTP/1.1, so that every request lives and dies with its connection.
 //!
 //! ```text

@@ -1,6 +1,7 @@
 //! What the API server says of itself: version and discovery documents.
 //!
-//! Pure. The plain documents only; clients that prefer the aggregated ones fall back.
+//! Pure. The plain discovery documents only; clients that prefer the aggregated ones fall back. Of OpenAPI just what
+//! kubectl looks for before it applies a manifest: that the server itself says which fields it does not know.
 
 use super::resource::{Resource, Scope};
 use serde_json::{Value, json};
@@ -36,6 +37,9 @@ pub fn find(path: &str) -> Option<Document> {
         }
         "/api/v1" => Document::Private(resources("")),
         "/apis/networking.k8s.io/v1" => Document::Private(resources("networking.k8s.io")),
+        "/openapi/v3" => Document::Private(openapi_index()),
+        "/openapi/v3/api/v1" => Document::Private(openapi("")),
+        "/openapi/v3/apis/networking.k8s.io/v1" => Document::Private(openapi("networking.k8s.io")),
         _ => return None,
     })
 }
@@ -73,4 +77,39 @@ fn resources(group: &str) -> Value {
         format!("{group}/v1")
     };
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": list})
+}
+
+fn openapi_index() -> Value {
+    let paths = ["api/v1", "apis/networking.k8s.io/v1"];
+    let entry = |path: &str| {
+        (
+            path.to_owned(),
+            json!({"serverRelativeURL": format!("/openapi/v3/{path}")}),
+        )
+    };
+    json!({"paths": paths.map(entry).into_iter().collect::<serde_json::Map<String, Value>>()})
+}
+
+fn openapi(group: &str) -> Value {
+    let parameters = json!([{"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}]);
+    let path = |resource: Resource| {
+        let base = if group.is_empty() {
+            "/api/v1".to_owned()
+        } else {
+            format!("/apis/{group}/v1")
+        };
+        let place = match resource.scope() {
+            Scope::Cluster => "",
+            Scope::Namespaced => "/namespaces/{namespace}",
+        };
+        let kind = json!({"group": group, "version": "v1", "kind": resource.kind()});
+        let patch = json!({"parameters": parameters, "x-kubernetes-group-version-kind": kind, "responses": {}});
+        (
+            format!("{base}{place}/{}/{{name}}", resource.plural()),
+            json!({ "patch": patch }),
+        )
+    };
+    let served = Resource::ALL.into_iter().filter(|resource| resource.group() == group);
+    let paths: serde_json::Map<String, Value> = served.map(path).collect();
+    json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": VERSION}, "paths": paths})
 }
