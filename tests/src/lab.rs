@@ -1,7 +1,12 @@
 //! The lab: clusters, nodes and pods in network namespaces of one machine, with real packets.
 //!
-//! [`world`] reads manifests, [`fabric`] builds the network that they describe, [`probe`] sends packets through it. All
-//! of it is gone when the process is, however it ends; nothing outside the lab's own network namespaces changes.
+//! From the ground up: [`netns`] and [`links`] are the kernel's; [`station`] is a host; [`world`] reads manifests;
+//! [`address`], [`layout`] and [`fabric`] make the network that they describe; [`ends`], [`sockets`] and [`probe`] send
+//! packets through it. [`process`], [`programs`], [`cluster`] and [`control`] run the real programs on it; [`direct`] has
+//! their rules without them. [`setup`] puts all together for the commands [`demo`], [`up`], [`matrix`] and [`bench`].
+//!
+//! All of it is gone when the process is, however it ends; nothing outside the lab's own network namespaces changes, but
+//! for [`doors`].
 
 pub mod address;
 pub mod admin;

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Parser;
 use std::process::ExitCode;
+use tests::assets::Missing;
 use tests::lab::args::{Bench, Command, CommandLine};
 use tests::lab::setup::{Ground, Unfit};
 use tests::lab::{bench, demo, matrix, up};
@@ -22,7 +23,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("lab: {error:#}");
-            ExitCode::from(if error.is::<Unfit>() { UNFIT } else { FAILED })
+            let unfit = error.chain().any(|cause| cause.is::<Unfit>() || cause.is::<Missing>());
+            ExitCode::from(if unfit { UNFIT } else { FAILED })
         }
     }
 }

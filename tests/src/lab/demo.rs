@@ -114,10 +114,8 @@ impl Demo<'_> {
                 self.ink.paint(Tone::Quiet, describe(chapter, cluster, object))
             );
         }
-        let start = now();
         self.scene.write(&objects).await?;
         settle::wait(self.scene.control, &settle::policies_among(&objects)).await?;
-        let in_force = start.elapsed();
         let judged = Family::ALL.map(|family| self.judge(chapter, family));
         let seen: BTreeMap<Family, Vec<Seen>> = Family::ALL.into_iter().zip(try_join_all(judged).await?).collect();
         for highlight in chapter.highlights {
@@ -137,10 +135,9 @@ impl Demo<'_> {
             );
         }
         println!(
-            "           {} of {} packets as expected; in force within {} ms",
+            "           {} of {} packets as expected",
             all.len() - wrong.len(),
-            all.len(),
-            in_force.as_millis()
+            all.len()
         );
         self.scene.take_back(&objects).await
     }

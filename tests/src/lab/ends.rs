@@ -4,7 +4,7 @@
 use super::world::{PodName, World};
 use enforcer::ruleset::Family;
 use proto::model::ClusterName;
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -97,24 +97,38 @@ impl Verdict {
 }
 
 /// The exchange format of everything that judges.
-pub fn to_json(ends: &[End], tables: &[Table]) -> Value {
-    let table = |table: &Table| {
-        let rows: Vec<String> = table
-            .rows
-            .iter()
-            .map(|row| row.iter().map(|verdict| verdict.sign()).collect())
-            .collect();
-        json!({
-            "protocol": table.probe.transport.to_string(),
-            "port": table.probe.port,
-            "family": table.probe.family.map(family_number),
-            "rows": rows,
-        })
-    };
-    json!({
-        "ends": ends.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "tables": tables.iter().map(table).collect::<Vec<_>>(),
-    })
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Exchange {
+    ends: Vec<String>,
+    tables: Vec<ExchangeTable>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+struct ExchangeTable {
+    protocol: String,
+    port: u16,
+    family: Option<u8>,
+    rows: Vec<String>,
+}
+
+impl Exchange {
+    /// The tables of some ends.
+    pub fn new(ends: &[End], tables: &[Table]) -> Self {
+        let table = |table: &Table| ExchangeTable {
+            protocol: table.probe.transport.to_string(),
+            port: table.probe.port,
+            family: table.probe.family.map(family_number),
+            rows: table
+                .rows
+                .iter()
+                .map(|row| row.iter().map(|verdict| verdict.sign()).collect())
+                .collect(),
+        };
+        Self {
+            ends: ends.iter().map(ToString::to_string).collect(),
+            tables: tables.iter().map(table).collect(),
+        }
+    }
 }
 
 /// 4 or 6.
@@ -197,5 +211,51 @@ impl fmt::Display for Transport {
             Self::Udp => "UDP",
             Self::Icmp => "ICMP",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_and_probes_are_read_as_they_are_written() {
+        for text in ["a/x/web", "ip:192.0.2.1", "ip:2001:db8::1"] {
+            assert_eq!(text.parse::<End>().unwrap().to_string(), text);
+        }
+        for text in ["a/x", "a/x/web/y", "/x/web", "a//web", "ip:web", "-/x/web", ""] {
+            assert_eq!(text.parse::<End>(), Err(ParseError::End(text.to_owned())));
+        }
+        for text in ["TCP/80", "UDP/53/6", "ICMP/0", "ICMP/0/4"] {
+            assert_eq!(text.parse::<Probe>().unwrap().to_string(), text);
+        }
+        for text in [
+            "TCP",
+            "TCP/0",
+            "ICMP/8",
+            "tcp/80",
+            "TCP/80/5",
+            "TCP/65536",
+            "UDP/53/6/x",
+        ] {
+            assert_eq!(text.parse::<Probe>(), Err(ParseError::Probe(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn the_exchange_format_is_as_documented() {
+        let ends = ["a/x/web", "ip:192.0.2.1"].map(|end| end.parse().unwrap());
+        let rows = vec![
+            vec![Verdict::Allowed, Verdict::Refused],
+            vec![Verdict::Refused, Verdict::Absent],
+        ];
+        let tables = ["TCP/80/4", "ICMP/0"].map(|probe| Table {
+            probe: probe.parse().unwrap(),
+            rows: rows.clone(),
+        });
+        assert_eq!(
+            serde_json::to_string(&Exchange::new(&ends, &tables)).unwrap(),
+            r#"{"ends":["a/x/web","ip:192.0.2.1"],"tables":[{"protocol":"TCP","port":80,"family":4,"rows":[".X","X-"]},{"protocol":"ICMP","port":0,"family":null,"rows":[".X","X-"]}]}"#
+        );
     }
 }

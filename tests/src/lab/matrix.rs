@@ -1,7 +1,7 @@
 //! `lab matrix`: verdicts by packets, in the tables and the JSON of everything that judges.
 
 use super::args::{Format, Matrix};
-use super::ends::{End, ParseError, to_json};
+use super::ends::{End, Exchange, ParseError};
 use super::probe::Range;
 use super::settle;
 use super::setup::{Ground, Lab, Unfit};
@@ -39,7 +39,7 @@ pub async fn run(ground: &Ground, matrix: Matrix) -> Result<()> {
     control.check_alive()?;
     control.stop().await;
     match format {
-        Format::Json => println!("{}", to_json(range.ends(), &tables)),
+        Format::Json => println!("{}", serde_json::to_string(&Exchange::new(range.ends(), &tables))?),
         Format::Table => {
             for table in &tables {
                 println!("{}", screen::table(range.ends(), table));

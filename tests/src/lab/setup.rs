@@ -1,5 +1,6 @@
 //! One lab, from manifests to programs that run: what `demo`, `up`, `matrix` and `bench` have in common.
 
+use super::address::Collision;
 use super::args::Network;
 use super::control::{Control, Folder};
 use super::fabric::{Blueprint, Fabric};
@@ -45,7 +46,7 @@ impl Ground {
     /// # Errors
     /// If a program cannot be built, or this is not root.
     pub fn prepare() -> Result<Self> {
-        let programs = Programs::ready()?;
+        let programs = Programs::ready().map_err(Unfit)?;
         raise_descriptor_limit()?;
         let host = Netns::leave().map_err(|error| Unfit(no_netns(error)))?;
         Ok(Self { host, programs })
@@ -68,7 +69,10 @@ impl Lab {
             layout: network.layout,
         };
         let start = now();
-        let fabric = Fabric::build(blueprint)?;
+        let fabric = Fabric::build(blueprint).map_err(|error| match error.downcast::<Collision>() {
+            Ok(collision) => Unfit(collision.into()).into(),
+            Err(error) => error,
+        })?;
         let built_in = start.elapsed();
         for note in &fabric.plan().notes {
             eprintln!("lab: {note}");

@@ -230,7 +230,13 @@ fn unpack(mut document: Value) -> Vec<Value> {
         return Vec::new();
     }
     let item_kind = text(&document["kind"]).strip_suffix("List").map(str::to_owned);
-    let (Some(kind), Some(items)) = (item_kind, document["items"].as_array_mut().map(std::mem::take)) else {
+    let (Some(kind), Some(items)) = (
+        item_kind,
+        document
+            .get_mut("items")
+            .and_then(Value::as_array_mut)
+            .map(std::mem::take),
+    ) else {
         return vec![document];
     };
     let api_version = document["apiVersion"].clone();
@@ -343,3 +349,6 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>, ReadError> {
     paths.sort();
     Ok(paths)
 }
+
+#[cfg(test)]
+mod tests;
