@@ -11,6 +11,10 @@ use tokio::sync::watch;
 /// The shortest time between two reports: a storm of changes is no storm of reports.
 const MIN_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How long a change waits for the next one before it is reported: what a policy changes in the kernel follows a few
+/// milliseconds after the policy, and one report tells both.
+const GATHERING: Duration = Duration::from_millis(10);
+
 /// The longest, should the hub not say otherwise, and what its wish is cut to.
 const MAX_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -42,7 +46,12 @@ pub async fn run(mut reporter: Reporter, mut status: watch::Receiver<Option<Stat
         // Jitter, so that the nodes of a cluster do not report in step.
         let wait = interval.mul_f64(fastrand::f64().mul_add(0.5, 0.5));
         tokio::select! {
-            changed = status.changed() => if changed.is_err() { return },
+            changed = status.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                tokio::time::sleep(GATHERING).await;
+            }
             () = tokio::time::sleep(wait) => {}
         }
     }
