@@ -9,14 +9,11 @@ pub mod embedded;
 pub mod real;
 
 mod credentials;
-mod netns;
 
 pub use credentials::{Credentials, Role};
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Where an API server lives.
 #[derive(Clone, Debug)]
@@ -27,8 +24,6 @@ pub struct Site {
     pub listen: SocketAddr,
     /// The addresses by which it is reached: the certificate names them, kubeconfigs use the first.
     pub reached_by: Vec<IpAddr>,
-    /// The network namespace in which it listens and its [`ApiServer::client`] connects; `None` is the caller's.
-    pub netns: Option<Arc<OwnedFd>>,
     /// A folder of its own, which exists: the real server's data, logs and certificates.
     pub dir: PathBuf,
 }
@@ -41,7 +36,6 @@ impl Site {
             name: name.to_owned(),
             listen: SocketAddr::new(address, 0),
             reached_by: vec![address],
-            netns: None,
             dir,
         }
     }
@@ -86,12 +80,12 @@ impl ApiServer {
         self.credentials().kubeconfig(role)
     }
 
-    /// A client with all rights, which works from any network namespace.
+    /// A client with all rights.
     pub async fn client(&self) -> anyhow::Result<kube::Client> {
         self.client_of(Role::Admin).await
     }
 
-    /// A client with the rights of a role, which works from any network namespace.
+    /// A client with the rights of a role.
     pub async fn client_of(&self, role: Role) -> anyhow::Result<kube::Client> {
         self.credentials().client(role).await
     }

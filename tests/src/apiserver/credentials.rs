@@ -2,13 +2,12 @@
 //!
 //! Made anew for every server. Tokens are not secret: they are words that name the role.
 
-use super::{Site, netns};
+use super::Site;
 use anyhow::Context;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 /// A user of the API server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,7 +81,6 @@ impl Role {
 pub struct Credentials {
     cluster: String,
     endpoint: SocketAddr,
-    netns: Option<Arc<OwnedFd>>,
     ca_pem: String,
     /// The server's certificate, PEM.
     pub certificate_pem: String,
@@ -116,7 +114,6 @@ impl Credentials {
         Ok(Credentials {
             cluster: site.name.clone(),
             endpoint: SocketAddr::new(first, port),
-            netns: site.netns.clone(),
             ca_pem: authority.pem(),
             certificate_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
@@ -142,9 +139,10 @@ impl Credentials {
         )
     }
 
-    /// A client with the rights of `role`, whose sockets are made in the server's network namespace.
+    /// A client with the rights of `role`.
     pub async fn client(&self, role: Role) -> anyhow::Result<kube::Client> {
-        let kubeconfig = kube::config::Kubeconfig::from_yaml(&self.kubeconfig(role))?;
-        netns::client(kubeconfig, self.netns.clone()).await
+        let kubeconfig = Kubeconfig::from_yaml(&self.kubeconfig(role))?;
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        Ok(kube::Client::try_from(config)?)
     }
 }

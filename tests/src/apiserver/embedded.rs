@@ -28,7 +28,7 @@ pub use faults::{Faults, StreamingLists};
 pub use request::Verb;
 pub use resource::Resource;
 
-use super::{Credentials, Site, netns};
+use super::{Credentials, Site};
 use anyhow::Context;
 use api::Api;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -73,7 +73,6 @@ impl Shared {
 /// A running embedded API server. What was written lives as long as this value, also while it is killed.
 #[derive(Debug)]
 pub struct Server {
-    site: Site,
     listen: SocketAddr,
     credentials: Credentials,
     shared: Arc<Shared>,
@@ -83,13 +82,9 @@ pub struct Server {
 impl Server {
     /// Starts it.
     pub async fn start(site: Site) -> anyhow::Result<Server> {
-        let listener = netns::listen(site.netns.as_deref(), site.listen)
+        let listener = TcpListener::bind(site.listen)
+            .await
             .with_context(|| format!("listening on {}", site.listen))?;
-        Server::start_on(listener, site)
-    }
-
-    /// Starts it on a listener that is bound already; `site.listen` is not used.
-    pub fn start_on(listener: TcpListener, site: Site) -> anyhow::Result<Server> {
         let listen = listener.local_addr()?;
         let credentials = Credentials::new(&site, listen.port())?;
         let api = Api::new(fastrand::Rng::new(), Timestamp::now());
@@ -101,7 +96,6 @@ impl Server {
             cuts: channel::Sender::default(),
         };
         let mut server = Server {
-            site,
             listen,
             credentials,
             shared: Arc::new(shared),
@@ -150,7 +144,8 @@ impl Server {
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.kill().await?;
         self.forget_history();
-        let listener = netns::listen(self.site.netns.as_deref(), self.listen)
+        let listener = TcpListener::bind(self.listen)
+            .await
             .with_context(|| format!("listening on {} again", self.listen))?;
         self.serve_on(listener)
     }

@@ -1,18 +1,17 @@
 //! The real API server: etcd and kube-apiserver, from the assets folder, as child processes.
 //!
-//! They end with this process, however it ends, and live in the network namespace of their [`Site`]. etcd is reached
-//! by a socket in the server's folder, so a server needs one port and a network namespace no loopback.
+//! They end with this process, however it ends. etcd is reached by a socket in the server's folder, so that a server
+//! needs one port.
 
-use super::{Credentials, Role, Site, netns};
+use super::{Credentials, Role, Site};
 use crate::assets;
 use anyhow::Context;
 use serde_json::Value;
 use std::fs::{self, File};
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::process::{Child, Command};
 
@@ -135,7 +134,7 @@ impl Server {
 
 /// The address to listen on, with a port that is free now.
 fn free_port(site: &Site) -> anyhow::Result<SocketAddr> {
-    let free = netns::listen(site.netns.as_deref(), site.listen).with_context(|| format!("binding {}", site.listen))?;
+    let free = TcpListener::bind(site.listen).with_context(|| format!("binding {}", site.listen))?;
     Ok(free.local_addr()?)
 }
 
@@ -197,7 +196,7 @@ fn apiserver_arguments(site: &Site, listen: SocketAddr) -> Vec<String> {
     ]
 }
 
-/// Starts a program of the assets folder in the site's folder and network namespace, logging into a file there.
+/// Starts a program of the assets folder in the site's folder, logging into a file there.
 fn spawn(program: &'static str, arguments: &[String], site: &Site) -> anyhow::Result<Child> {
     let log = File::create(site.dir.join(format!("{program}.log")))?;
     let mut command = Command::new(assets::program(program)?);
@@ -208,20 +207,22 @@ fn spawn(program: &'static str, arguments: &[String], site: &Site) -> anyhow::Re
         .stdout(log.try_clone()?)
         .stderr(log)
         .kill_on_drop(true);
-    confine(&mut command, site.netns.clone());
+    tie(&mut command);
     command.spawn().with_context(|| format!("starting {program}"))
 }
 
-/// Before exec: ends the child with the thread that started it, and moves it into `netns`.
-fn confine(command: &mut Command, netns: Option<Arc<OwnedFd>>) {
-    let prepare = move || {
+/// Ends the child with the thread that started it.
+fn tie(command: &mut Command) {
+    let prepare = || {
         #[expect(unsafe_code, reason = "std has no prctl; this one takes no pointer")]
-        if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } != 0 {
-            return Err(std::io::Error::last_os_error());
+        let failed = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } != 0;
+        if failed {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
         }
-        netns.as_deref().map_or(Ok(()), netns::enter)
     };
-    #[expect(unsafe_code, reason = "the closure makes two system calls and allocates nothing")]
+    #[expect(unsafe_code, reason = "the closure makes one system call and allocates nothing")]
     unsafe {
         command.pre_exec(prepare);
     }

@@ -104,7 +104,6 @@ impl Cluster {
             listen: SocketAddr::new(v4, PORT),
             // The last one is a person's way in, by a door of the machine's own network.
             reached_by: vec![v4, v6, IpAddr::from(Ipv4Addr::LOCALHOST)],
-            netns: None,
             dir,
         };
         let address = site.listen;

@@ -76,6 +76,8 @@ impl Transcript {
             .method(method)
             .uri(path)
             .header("content-type", content_type)
+            // A compressed watch keeps its events back until a block is full.
+            .header("accept-encoding", "identity")
             .body(Body::from(body))
             .unwrap();
         tokio::time::timeout(DEADLINE, self.client.send(request))

@@ -71,9 +71,6 @@ async fn serve(shared: Arc<Shared>, request: http::Request<Incoming>) -> Result<
     let request = request::parse(&parts.method, &parts.uri)?;
     let role = role.expect("only documents are served without one");
     let faults = shared.faults.borrow().clone();
-    if let Some(code) = faults.failing {
-        return Err(Failure::injected(code, "an injected fault"));
-    }
     if !may(role, &request) || faults.forbidden.contains(&(request.verb, request.target.resource)) {
         return Err(refusal(role, &request));
     }

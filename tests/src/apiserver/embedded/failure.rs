@@ -167,11 +167,6 @@ impl Failure {
         failure
     }
 
-    /// A test's own fault.
-    pub fn injected(code: u16, message: &str) -> Failure {
-        Failure::new(code, "InternalError", message.to_owned())
-    }
-
     /// A token with which a cut-off list can go on, though not from the same state.
     pub fn with_continue(mut self, token: &str) -> Failure {
         self.details = json!({ "continue": token });

@@ -11,8 +11,6 @@ pub struct Faults {
     pub streaming_lists: StreamingLists,
     /// What nobody may do, whatever their role: answered 403.
     pub forbidden: BTreeSet<(Verb, Resource)>,
-    /// Every request about objects is answered with this HTTP status, 500 to 599.
-    pub failing: Option<u16>,
     /// Requests are accepted but not answered, watches say nothing, until this is false again.
     pub paused: bool,
 }
