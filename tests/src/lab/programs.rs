@@ -68,6 +68,20 @@ fn build(cargo: &Path, folder: &Path) -> Result<()> {
     if folder.ends_with("release") {
         command.arg("--release");
     }
+    // What cargo tells the program it runs is not for the cargo that this program runs: build scripts (ring's) that look
+    // at it would find it changed, and half of all crates would be built anew each time.
+    for (name, _) in std::env::vars_os() {
+        let told = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+            "CARGO_PRIMARY_",
+        ];
+        if told.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
     let status = status.with_context(|| format!("cannot run {}", cargo.display()))?;
     if !status.success() {
