@@ -2,7 +2,7 @@
 //!
 //! From the ground up: [`netns`] and [`links`] are the kernel's; [`station`] is a host; [`world`] reads manifests;
 //! [`address`], [`layout`] and [`fabric`] make the network that they describe; [`ends`], [`sockets`] and [`probe`] send
-//! packets through it. [`process`], [`programs`], [`cluster`] and [`control`] run the real programs on it; [`direct`] has
+//! packets through it. [`process`], [`programs`], [`launch`], [`cluster`] and [`control`] run the real programs on it; [`direct`] has
 //! their rules without them. [`setup`] puts all together for the commands [`demo`], [`up`], [`matrix`] and [`bench`].
 //!
 //! All of it is gone when the process is, however it ends; nothing outside the lab's own network namespaces changes, but
@@ -19,6 +19,7 @@ pub mod direct;
 pub mod doors;
 pub mod ends;
 pub mod fabric;
+pub mod launch;
 pub mod layout;
 pub mod links;
 pub mod live;

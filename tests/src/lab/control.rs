@@ -2,24 +2,24 @@
 //!
 //! Real programs, mutual TLS from a trial PKI that `hub certs` writes, kubeconfigs with the rights that each needs.
 
-use super::address::{HUB, Service};
+use super::address::Service;
 use super::admin::Admin;
 use super::cluster::Cluster;
 use super::fabric::Fabric;
+use super::launch::{Folder, HUB_ADMIN, enforcer_program, hub_address, hub_program, write_pki};
 use super::netns::Netns;
-use super::process::{Child, Program};
+use super::process::Child;
 use super::programs::Programs;
 use super::wait::{Look, until};
 use super::world::{NodeName, World};
 use crate::apiserver::{Kind, Role};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use futures::future::{join_all, select_all, try_join_all};
 use proto::model::ClusterName;
 use proto::wire::inventory_client::InventoryClient;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::sleep;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
@@ -28,11 +28,6 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// Before a program that ended is started again: one that ends at once must not fill the screen.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
-/// The hub's port on the fabric.
-const HUB_PORT: u16 = 7443;
-/// The hub's health and metrics, on the fabric's own loopback.
-const HUB_ADMIN: &str = "127.0.0.1:9443";
-
 /// The control plane of a lab.
 #[derive(Debug)]
 pub struct Control {
@@ -42,52 +37,6 @@ pub struct Control {
     hub: Child,
     enforcers: BTreeMap<NodeName, Child>,
     fabric_netns: Netns,
-}
-
-/// The lab's files: kubeconfigs, certificates, logs, state.
-#[derive(Clone, Debug)]
-pub struct Folder(PathBuf);
-
-impl Folder {
-    /// A folder that exists.
-    pub fn new(path: &Path) -> Self {
-        Self(path.to_owned())
-    }
-
-    /// Itself.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// The kubeconfigs that the hub reads.
-    pub fn clusters(&self) -> PathBuf {
-        self.0.join("clusters")
-    }
-
-    /// The trial PKI.
-    pub fn pki(&self, file: &str) -> PathBuf {
-        self.0.join("pki").join(file)
-    }
-
-    /// A program's output.
-    pub fn log(&self, name: &str) -> PathBuf {
-        self.0.join("logs").join(format!("{name}.log"))
-    }
-
-    /// A node's files.
-    fn node(&self, node: &NodeName) -> PathBuf {
-        self.0.join("nodes").join(format!("{}@{}", node.cluster, node.name))
-    }
-
-    /// The socket file of an enforcer's admin listener.
-    pub fn admin(&self, node: &NodeName) -> PathBuf {
-        self.node(node).join("admin.sock")
-    }
-
-    /// A person's kubeconfig.
-    pub fn kubeconfig(&self, cluster: &ClusterName) -> PathBuf {
-        self.0.join(format!("{cluster}.kubeconfig"))
-    }
 }
 
 /// A program that has ended.
@@ -106,7 +55,7 @@ impl Control {
     /// If a part does not become ready; the end of its log is in the error.
     pub async fn start(kind: Kind, world: &World, fabric: &Fabric, programs: Programs, folder: Folder) -> Result<Self> {
         for sub in ["clusters", "logs", "pki"] {
-            std::fs::create_dir_all(folder.0.join(sub))?;
+            std::fs::create_dir_all(folder.path().join(sub))?;
         }
         let clusters = start_clusters(kind, world, &folder).await?;
         write_pki(&programs, &folder, world).await?;
@@ -317,13 +266,9 @@ impl Control {
     }
 }
 
-fn hub_address() -> SocketAddr {
-    SocketAddr::new(HUB.addresses()[0], HUB_PORT)
-}
-
 async fn start_clusters(kind: Kind, world: &World, folder: &Folder) -> Result<BTreeMap<ClusterName, Cluster>> {
     let starts = (1..).zip(&world.clusters).map(|(number, (name, objects))| async move {
-        let dir = folder.0.join("apiservers").join(name.as_str());
+        let dir = folder.path().join("apiservers").join(name.as_str());
         let cluster = Cluster::start(kind, name.clone(), Service(number), dir).await?;
         cluster.write(objects).await?;
         let file = folder.clusters().join(format!("{name}.kubeconfig"));
@@ -331,61 +276,6 @@ async fn start_clusters(kind: Kind, world: &World, folder: &Folder) -> Result<BT
         anyhow::Ok((name.clone(), cluster))
     });
     Ok(try_join_all(starts).await?.into_iter().collect())
-}
-
-async fn write_pki(programs: &Programs, folder: &Folder, world: &World) -> Result<()> {
-    let mut arguments = vec!["certs".to_owned(), format!("--out={}", folder.pki("").display())];
-    arguments.extend(HUB.addresses().map(|address| format!("--hub-san={address}")));
-    arguments.extend(world.nodes().keys().map(|node| format!("--node={node}")));
-    let program = Program {
-        name: "hub certs".to_owned(),
-        binary: programs.hub.clone(),
-        arguments,
-        log: folder.log("certs"),
-    };
-    let mut child = program.start(&Netns::current()?)?;
-    match child.ended().await {
-        Some(status) if status.success() => Ok(()),
-        status => bail!("hub certs failed ({status:?}):\n{}", child.log_tail()),
-    }
-}
-
-fn hub_program(programs: &Programs, folder: &Folder) -> Program {
-    let flag = |name: &str, file: PathBuf| format!("--{name}={}", file.display());
-    Program {
-        name: "hub".to_owned(),
-        binary: programs.hub.clone(),
-        arguments: vec![
-            flag("clusters", folder.clusters()),
-            format!("--listen=[::]:{HUB_PORT}"),
-            flag("tls-cert", folder.pki("hub.crt")),
-            flag("tls-key", folder.pki("hub.key")),
-            flag("client-ca", folder.pki("ca.crt")),
-            format!("--admin={HUB_ADMIN}"),
-        ],
-        log: folder.log("hub"),
-    }
-}
-
-fn enforcer_program(programs: &Programs, folder: &Folder, node: &NodeName) -> Program {
-    let flag = |name: &str, file: PathBuf| format!("--{name}={}", file.display());
-    let certificate = format!("cluster-{}@{}", node.cluster, node.name);
-    Program {
-        name: format!("enforcer of {node}"),
-        binary: programs.enforcer.clone(),
-        arguments: vec![
-            "run".to_owned(),
-            format!("--hub=https://{}", hub_address()),
-            format!("--cluster={}", node.cluster),
-            format!("--node={}", node.name),
-            flag("kubeconfig", folder.node(node).join("kubeconfig")),
-            flag("tls-cert", folder.pki(&format!("{certificate}.crt"))),
-            flag("tls-key", folder.pki(&format!("{certificate}.key"))),
-            flag("hub-ca", folder.pki("ca.crt")),
-            format!("--admin=unix:{}", folder.admin(node).display()),
-        ],
-        log: folder.log(&format!("enforcer-{}@{}", node.cluster, node.name)),
-    }
 }
 
 async fn hub_ready(hub: &mut Child) -> Result<()> {

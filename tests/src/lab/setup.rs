@@ -2,8 +2,9 @@
 
 use super::address::Collision;
 use super::args::Network;
-use super::control::{Control, Folder};
+use super::control::Control;
 use super::fabric::{Blueprint, Fabric};
+use super::launch::Folder;
 use super::netns::Netns;
 use super::programs::Programs;
 use super::world::World;
