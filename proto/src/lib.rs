@@ -14,6 +14,7 @@ pub mod peer;
 pub mod pods;
 pub mod selector;
 pub mod subscribe;
+pub mod syntax;
 pub mod tls;
 pub mod watch;
 pub mod wire;

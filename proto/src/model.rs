@@ -3,6 +3,7 @@
 //! Pure values. What they become on the wire is [`crate::convert`]'s business, what they were in Kubernetes
 //! [`crate::observe`]'s.
 
+use crate::syntax::is_label_value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ impl ClusterName {
     /// # Errors
     /// If `name` is empty or no valid label value.
     pub fn new(name: &str) -> Result<Self, InvalidClusterName> {
-        if !name.is_empty() && crate::selector::is_label_value(name) {
+        if !name.is_empty() && is_label_value(name) {
             Ok(Self(name.into()))
         } else {
             Err(InvalidClusterName(name.to_owned()))

@@ -1,7 +1,7 @@
 //! What `hub certs` is told to issue. Pure.
 
 use proto::model::ClusterName;
-use proto::selector::is_dns_subdomain;
+use proto::syntax::is_dns_subdomain;
 use rcgen::string::Ia5String;
 use std::fmt;
 use std::net::IpAddr;
