@@ -10,10 +10,17 @@ use super::programs::Programs;
 use super::world::World;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+/// How the name of a lab's folder begins.
+const FOLDER: &str = "bailey-lab-";
+/// How long a folder is left alone that nobody has locked: its lab may be about to.
+const YOUNG: Duration = Duration::from_secs(60);
 
 /// What this machine gives to a lab.
 #[derive(Debug)]
@@ -39,6 +46,8 @@ pub struct Lab {
     /// How long the network took.
     pub built_in: Duration,
     folder: TempDir,
+    /// Held while the lab lives, by which [`sweep`] knows.
+    _lock: File,
 }
 
 impl Ground {
@@ -78,12 +87,16 @@ impl Lab {
         for note in &fabric.plan().notes {
             eprintln!("lab: {note}");
         }
-        let folder = tempfile::Builder::new().prefix("bailey-lab-").tempdir()?;
+        sweep(&std::env::temp_dir());
+        let folder = tempfile::Builder::new().prefix(FOLDER).tempdir()?;
+        let lock = File::open(folder.path())?;
+        lock.lock()?;
         Ok(Self {
             world,
             fabric,
             built_in,
             folder,
+            _lock: lock,
         })
     }
 
@@ -105,6 +118,23 @@ impl Lab {
             self.folder(),
         )
         .await
+    }
+}
+
+/// Removes the folders of labs that were killed and could not do it themselves.
+fn sweep(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(FOLDER)) {
+        let age = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .ok()
+            .and_then(|time| time.elapsed().ok());
+        let unused = || File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
+        if age.is_some_and(|age| age > YOUNG) && unused() {
+            // What cannot be removed is somebody else's.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
