@@ -347,7 +347,14 @@ impl Machine {
                 }
             }
             Event::Applied(raw) => changed = self.policy(&raw, &mut outputs),
-            Event::Deleted(raw) => changed = Arc::make_mut(&mut self.wanted.policies).remove(&raw.name).is_some(),
+            Event::Deleted(raw) => {
+                // The end of an earlier policy of this name says nothing of the present one (as I15 of pods).
+                let known = self.wanted.policies.get(&raw.name);
+                changed = known.is_some_and(|known| known.uid == raw.uid);
+                if changed {
+                    Arc::make_mut(&mut self.wanted.policies).remove(&raw.name);
+                }
+            }
             Event::Heard => {}
             Event::Lost(reason) => outputs.push(Output::Say(Notice::WatchLost {
                 kind: "NetworkPolicies",

@@ -63,7 +63,10 @@ impl OwnCluster {
                 known.namespaces.insert(namespace.name.clone(), namespace);
             }
             Event::Deleted(namespace) => {
-                known.namespaces.remove(&namespace.name);
+                // The deletion of an object that another of its name has followed says nothing of that other (N3).
+                if (known.namespaces.get(&namespace.name)).is_some_and(|now| now.uid == namespace.uid) {
+                    known.namespaces.remove(&namespace.name);
+                }
             }
             Event::Heard | Event::Lost(_) => {}
         }
@@ -76,5 +79,29 @@ impl OwnCluster {
             .as_ref()
             .filter(|known| known.namespaces_synced && known.pods.is_synced())?;
         Some(pods::part(cluster, &known.pods, known.namespaces.values()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn namespace(uid: &str) -> Namespace {
+        serde_json::from_value(json!({"metadata": {"name": "shop", "uid": uid}})).unwrap()
+    }
+
+    #[test]
+    fn the_end_of_an_earlier_namespace_is_not_that_of_the_present_one() {
+        let mut own = OwnCluster::default();
+        own.follow();
+        own.pods(Event::Synced(Vec::new()));
+        own.namespaces(Event::Synced(vec![namespace("old")]));
+        let known = |own: &OwnCluster| own.part(&ClusterName::new("a").unwrap()).unwrap().namespaces.len();
+        own.namespaces(Event::Applied(namespace("new")));
+        own.namespaces(Event::Deleted(namespace("old")));
+        assert_eq!(known(&own), 1);
+        own.namespaces(Event::Deleted(namespace("new")));
+        assert_eq!(known(&own), 0);
     }
 }

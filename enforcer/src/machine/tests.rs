@@ -453,6 +453,12 @@ fn a_stream_without_sense_is_subscribed_anew_for_a_whole_snapshot() {
 #[test]
 fn a_policy_that_goes_lifts_its_effect_and_a_void_piece_is_said_once() {
     let mut rig = settled(&mut Hub::new(1));
+    let earlier = NetworkPolicy {
+        uid: "of an earlier policy of the name".into(),
+        ..policy_for("web")
+    };
+    rig.hear(Input::Policies(Event::Deleted(earlier)));
+    assert_eq!(rig.admitted(), [true, true, false]);
     rig.hear(Input::Policies(Event::Deleted(policy_for("web"))));
     assert_eq!(rig.admitted(), [true, true, true]);
     rig.said.clear();
