@@ -1,7 +1,8 @@
 //! Compiled rulesets do what the policies mean, in random worlds: every pair of ends, several probes, on both ends' nodes.
+//! And they are the same text whatever happened before the world became what it is (S120).
 //!
-//! `VERDICTS=<count>` judges more or fewer connections, `SEED=<seed>` begins with another world; a failure prints the
-//! seed of its world and the smallest part of it that still fails.
+//! `VERDICTS=<count>` judges more or fewer connections, `WORLDS=<count>` lets more or fewer worlds happen, `SEED=<seed>`
+//! begins with another world; a failure prints the seed of its world and the smallest part of it that still fails.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,12 +10,15 @@
 )]
 
 mod semantics {
+    pub mod history;
     pub mod product;
     pub mod settings;
+    pub mod simulation;
 }
 
 use semantics::product::{self, Rulesets};
 use semantics::settings::Settings;
+use semantics::simulation::Simulation;
 use std::collections::BTreeMap;
 use std::fmt;
 use tests::oracle::objects::World;
@@ -151,7 +155,7 @@ fn report(world: ClusterSet, seed: u64) -> ! {
 
 #[test]
 fn compiled_rulesets_do_what_the_policies_mean() {
-    let Settings { verdicts, seed } = Settings::from_env();
+    let Settings { verdicts, seed, .. } = Settings::from_env();
     let mut tally = Tally::default();
     for seed in seed.. {
         if tally.total() >= verdicts {
@@ -175,5 +179,36 @@ fn compiled_rulesets_do_what_the_policies_mean() {
             "S{} too seldom has a say:\n{tally}",
             seldom.unwrap().0
         );
+    }
+}
+
+/// How many ways lead to each world.
+const WAYS: u64 = 5;
+
+/// How many nodes of each world run an enforcer.
+const ENFORCERS: usize = 2;
+
+#[test]
+fn the_path_to_a_world_does_not_show_in_its_rulesets() {
+    let Settings { worlds, seed, .. } = Settings::from_env();
+    for seed in seed..seed + worlds {
+        let world = ClusterSet::random(seed);
+        let settled = product::rulesets(&world);
+        let mut nodes: Vec<_> = settled.keys().cloned().collect();
+        fastrand::Rng::with_seed(seed).shuffle(&mut nodes);
+        nodes.truncate(ENFORCERS);
+        for way in 0..WAYS {
+            for (node, outcome) in Simulation::new(&world, &nodes, seed * WAYS + way).run() {
+                let (expected, got) = (settled[&node].to_string(), outcome.ruleset.to_string());
+                assert!(
+                    got == expected,
+                    "SEED={seed} way {way}, node {node}: got\n{got}\nbut expected\n{expected}"
+                );
+                assert!(
+                    outcome.kernel_agrees,
+                    "SEED={seed} way {way}, node {node}: the kernel holds something else"
+                );
+            }
+        }
     }
 }
