@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use enforcer::ruleset::Family;
 use futures::StreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
+use serde::Serialize;
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -71,8 +72,7 @@ pub async fn run(ground: &Ground, latency: Latency) -> Result<()> {
     }
     control.check_alive()?;
     control.stop().await;
-    print(format, &mut whole, &mut from_hub, &mut baseline);
-    Ok(())
+    print(format, &mut whole, &mut from_hub, &mut baseline)
 }
 
 /// When a change was written, and when it was in the kernel.
@@ -150,8 +150,20 @@ impl Drop for PlainWatch {
     }
 }
 
+/// A line of every bench.
+#[derive(Serialize)]
+struct Line {
+    bench: &'static str,
+    case: String,
+    figure: f64,
+    unit: &'static str,
+    baseline: f64,
+    baseline_name: &'static str,
+    ratio: f64,
+}
+
 /// One line for each figure; the baseline is of the same run.
-fn print(format: Format, whole: &mut Samples, from_hub: &mut Samples, baseline: &mut Samples) {
+fn print(format: Format, whole: &mut Samples, from_hub: &mut Samples, baseline: &mut Samples) -> Result<()> {
     for percent in [50, 99] {
         let floor = baseline.percentile_ms(percent);
         for (case, samples) in [
@@ -159,20 +171,26 @@ fn print(format: Format, whole: &mut Samples, from_hub: &mut Samples, baseline: 
             ("hub's receipt to kernel", &mut *from_hub),
         ] {
             let figure = samples.percentile_ms(percent);
-            let ratio = figure / floor;
+            let line = Line {
+                bench: "latency",
+                case: format!("{case}, p{percent}"),
+                figure,
+                unit: "ms",
+                baseline: floor,
+                baseline_name: "write to a plain watch",
+                ratio: figure / floor,
+            };
             match format {
-                Format::Json => println!(
-                    "{}",
-                    json!({
-                        "bench": "latency", "case": format!("{case}, p{percent}"), "figure": figure, "unit": "ms",
-                        "baseline": floor, "baseline_name": "write to a plain watch", "ratio": ratio,
-                    })
-                ),
+                Format::Json => println!("{}", serde_json::to_string(&line)?),
                 Format::Table => println!(
-                    "{case:<24} p{percent}  {figure:>7.2} ms   write to a plain watch {floor:>6.2} ms   ratio {ratio:.2}   {} samples",
+                    "{:<28} {figure:>7.2} ms   {} {floor:>6.2} ms   ratio {:.2}   {} samples",
+                    line.case,
+                    line.baseline_name,
+                    line.ratio,
                     samples.len()
                 ),
             }
         }
     }
+    Ok(())
 }
