@@ -8,17 +8,22 @@
 //!
 //! What always passes whatever policies say (replies, neighbour discovery, DHCP) is no question to put to it.
 
-pub mod blocks;
-pub mod objects;
-pub mod policies;
-pub mod selectors;
-pub mod text;
+mod blocks;
+mod connection;
+mod objects;
+mod place;
+mod policies;
+mod selectors;
+mod text;
 
-use objects::{Namespace, Pod, World};
-use policies::{Peer, Policy, PortEntry, Rule, Which};
+use connection::Connection;
+pub use connection::{Direction, End, NodeName, Probe, Transport, crossed};
+pub use objects::World;
+use objects::{Namespace, Pod};
+use place::Place;
+use policies::Policy;
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::IpAddr;
 
 /// The answer to whether a connection may be opened.
@@ -32,129 +37,16 @@ pub enum Verdict {
     NoTraffic,
 }
 
-/// One end of a connection.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum End {
-    /// A pod that runs on a node, by one of its addresses.
-    Pod {
-        /// The node it runs on; policies are enforced there.
-        node: NodeName,
-        /// Its namespace and name.
-        pod: (String, String),
-        /// The address used.
-        address: IpAddr,
-    },
-    /// A node, by one of its addresses.
-    Node {
-        /// Which.
-        node: NodeName,
-        /// The address used.
-        address: IpAddr,
-    },
-    /// Whoever else is behind an address.
-    Address(IpAddr),
-}
-
-/// A node of a cluster. Names repeat across clusters (S114).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct NodeName {
-    /// Its cluster.
-    pub cluster: String,
-    /// Its name there.
-    pub name: String,
-}
-
-/// What is sent first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Probe {
-    /// TCP, UDP or SCTP to a port.
-    Port(Transport, u16),
-    /// An echo request of the ends' family.
-    Ping,
-    /// Another protocol, by IANA number.
-    Other(u8),
-}
-
-/// A protocol that has ports.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Transport {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-    /// SCTP.
-    Sctp,
-}
-
-/// The direction of a connection, seen from the pod that a policy selects.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Direction {
-    /// The pod is its destination.
-    Ingress,
-    /// The pod is its source.
-    Egress,
-}
-
-/// A connection to judge.
-#[derive(Clone, Copy)]
-struct Connection {
-    source: IpAddr,
-    destination: IpAddr,
-    probe: Probe,
-}
-
 /// Judges connections in one world, and counts how often each rule had a say.
 pub struct Judge<'w> {
     world: &'w World,
     cited: BTreeMap<u8, Cell<u64>>,
 }
 
-impl End {
-    /// The address it uses.
-    pub fn address(&self) -> IpAddr {
-        match self {
-            Self::Pod { address, .. } | Self::Node { address, .. } | Self::Address(address) => *address,
-        }
-    }
-}
-
-impl fmt::Display for NodeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.cluster, self.name)
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pod {
-                node,
-                pod: (namespace, name),
-                address,
-            } => write!(f, "pod {}/{namespace}/{name} on {node} at {address}", node.cluster),
-            Self::Node { node, address } => write!(f, "node {node} at {address}"),
-            Self::Address(address) => write!(f, "{address}"),
-        }
-    }
-}
-
-/// The nodes on whose forward hook a connection is judged: its pods' own, each once. A pod and itself (S69), and a pod and
-/// its own node (S67, S68), are never forwarded; another node is an outside address (S76).
-pub fn crossed<'e>(source: &'e End, destination: &'e End) -> Vec<&'e NodeName> {
-    let (one, other) = match (source, destination) {
-        (End::Pod { node, pod, .. }, End::Pod { node: on, pod: it, .. }) if (node, pod) != (on, it) => (node, on),
-        (End::Pod { node, .. }, End::Node { node: other, .. }) if node != other => (node, node),
-        (End::Node { node: other, .. }, End::Pod { node, .. }) if node != other => (node, node),
-        (End::Pod { node, .. }, End::Address(_)) | (End::Address(_), End::Pod { node, .. }) => (node, node),
-        _ => return Vec::new(),
-    };
-    if one == other { vec![one] } else { vec![one, other] }
-}
-
-/// The numbers of the rules that are counted.
-const COUNTED: [u8; 38] = [
-    1, 9, 10, 19, 20, 21, 22, 24, 27, 28, 29, 31, 32, 33, 34, 39, 44, 46, 48, 49, 50, 53, 55, 57, 59, 67, 68, 69, 73,
-    76, 82, 83, 95, 96, 97, 105, 106, 113,
+/// The numbers of the rules whose say is counted.
+const COUNTED: [u8; 40] = [
+    1, 9, 10, 18, 19, 20, 21, 22, 27, 28, 29, 31, 32, 33, 34, 39, 44, 46, 48, 49, 50, 53, 55, 57, 58, 60, 67, 68, 69,
+    73, 76, 82, 83, 95, 96, 97, 101, 105, 106, 113,
 ];
 
 impl<'w> Judge<'w> {
@@ -244,7 +136,9 @@ impl<'w> Judge<'w> {
         if isolating.iter().all(|rules| rules.is_empty()) {
             self.cite(9);
         }
-        self.cite(if connection.source.is_ipv4() { 95 } else { 96 });
+        if connection.source.is_ipv6() {
+            self.cite(96);
+        }
         let at = Place {
             judge: self,
             node,
@@ -324,183 +218,5 @@ impl<'w> Judge<'w> {
 
     fn namespace(&self, pod: &Pod) -> Option<&'w Namespace> {
         self.world.clusters[&pod.cluster].namespaces.get(&pod.namespace)
-    }
-}
-
-/// A connection at the pod for which it is judged.
-struct Place<'a, 'w> {
-    judge: &'a Judge<'w>,
-    /// Where the pod runs.
-    node: &'a NodeName,
-    /// The subject.
-    pod: &'a Pod,
-    direction: Direction,
-    connection: Connection,
-}
-
-impl Place<'_, '_> {
-    fn cite(&self, rule: u8) {
-        self.judge.cite(rule);
-    }
-
-    /// The address of the other end.
-    fn peer(&self) -> IpAddr {
-        match self.direction {
-            Direction::Ingress => self.connection.source,
-            Direction::Egress => self.connection.destination,
-        }
-    }
-
-    /// S11: within a rule a peer and a port must match.
-    fn rule_matches(&self, rule: &Rule) -> bool {
-        self.a_peer_matches(rule) && self.a_port_matches(rule)
-    }
-
-    /// S10, S60: no peers given is any peer; peers given of which none is usable are nobody.
-    fn a_peer_matches(&self, rule: &Rule) -> bool {
-        match &rule.peers {
-            None => {
-                self.cite(10);
-                true
-            }
-            Some(peers) => peers.iter().any(|peer| self.peer_matches(peer)),
-        }
-    }
-
-    fn peer_matches(&self, peer: &Peer) -> bool {
-        match peer {
-            Peer::Block(block) => self.block_matches(block),
-            Peer::Pods { namespaces, pods } => {
-                let claimants = self.judge.claimants(self.node, self.peer());
-                // S32: no selector matches an address with no live pod behind it, and S113: all claimants must match.
-                if claimants.is_empty() {
-                    self.cite(32);
-                    return false;
-                }
-                claimants.iter().all(|pod| {
-                    self.in_namespaces(pod, namespaces.as_ref())
-                        && pods.as_ref().is_none_or(|selector| self.pod_selected(selector, pod))
-                })
-            }
-        }
-    }
-
-    /// S33, S39: a block matches an address whoever is behind it.
-    fn block_matches(&self, block: &blocks::Block) -> bool {
-        if block.in_except(self.peer()) {
-            self.cite(34);
-        }
-        let matches = block.matches(self.peer());
-        if matches {
-            let claimants = self.judge.claimants(self.node, self.peer());
-            let foreign = claimants.iter().any(|pod| pod.cluster != self.pod.cluster);
-            self.cite(match (claimants.is_empty(), foreign) {
-                (true, _) => 44,
-                (false, false) => 33,
-                (false, true) => 39,
-            });
-        }
-        matches
-    }
-
-    fn pod_selected(&self, selector: &selectors::Selector, pod: &Pod) -> bool {
-        if selector.hangs_on_absence(&pod.labels) {
-            self.cite(27);
-        }
-        if selector.asks_for_empty_value() {
-            self.cite(28);
-        }
-        selector.matches(&pod.labels)
-    }
-
-    /// S19, S20, S23: no `namespaceSelector` is the policy's namespace by name, in every cluster; S18: an empty one is all.
-    /// S31: a namespace without object matches no other.
-    fn in_namespaces(&self, pod: &Pod, selector: Option<&selectors::Selector>) -> bool {
-        let Some(selector) = selector else {
-            self.cite(if pod.cluster == self.pod.cluster { 20 } else { 19 });
-            return pod.namespace == self.pod.namespace;
-        };
-        if selector.is_empty() {
-            self.cite(21);
-            return true;
-        }
-        let Some(namespace) = self.judge.namespace(pod) else {
-            self.cite(31);
-            return false;
-        };
-        self.namespace_selected(selector, namespace)
-    }
-
-    /// S29, S101, S105, S106: the labels that a namespace counts with.
-    fn namespace_selected(&self, selector: &selectors::Selector, namespace: &Namespace) -> bool {
-        if selector.speaks_of(objects::NAME_LABEL) {
-            self.cite(29);
-        }
-        if selector.speaks_of(objects::CLUSTER_LABEL) {
-            match namespace.labels.get(objects::CLUSTER_LABEL) {
-                None => self.cite(105),
-                Some(value) if *value != namespace.cluster => self.cite(106),
-                Some(_) => self.cite(22),
-            }
-        }
-        selector.matches(&namespace.counting_labels())
-    }
-
-    /// S46, S60: no ports given is every port and protocol; S73: other protocols are covered by that only.
-    fn a_port_matches(&self, rule: &Rule) -> bool {
-        match (&rule.ports, self.connection.probe) {
-            (None, Probe::Port(..)) => {
-                self.cite(46);
-                true
-            }
-            (None, Probe::Ping | Probe::Other(_)) => {
-                self.cite(73);
-                true
-            }
-            (Some(_), Probe::Ping | Probe::Other(_)) => {
-                self.cite(73);
-                false
-            }
-            (Some(entries), Probe::Port(transport, port)) => {
-                if entries.is_empty() {
-                    self.cite(24);
-                }
-                entries.iter().any(|entry| self.port_matches(entry, transport, port))
-            }
-        }
-    }
-
-    /// S47 to S52: an entry is for one protocol, and any port, a range of them, or a name.
-    fn port_matches(&self, entry: &PortEntry, transport: Transport, port: u16) -> bool {
-        entry.transport == transport
-            && match &entry.which {
-                Which::Any => {
-                    self.cite(48);
-                    true
-                }
-                Which::Range(first, last) => {
-                    self.cite(if first == last { 49 } else { 50 });
-                    (*first..=*last).contains(&port)
-                }
-                Which::Name(name) => self.name_matches(name, transport, port),
-            }
-    }
-
-    /// S53: a name is looked up on the destination pod: the subject for ingress, the peer for egress, where every
-    /// claimant must have it (S113), an outside address has none (S57), and an ipBlock matters not (S59).
-    fn name_matches(&self, name: &str, transport: Transport, port: u16) -> bool {
-        let has = |pod: &Pod| {
-            let has = pod.has_port(name, transport, port);
-            self.cite(if has { 53 } else { 55 });
-            has
-        };
-        match self.direction {
-            Direction::Ingress => has(self.pod),
-            Direction::Egress => {
-                let claimants = self.judge.claimants(self.node, self.connection.destination);
-                self.cite(if claimants.is_empty() { 57 } else { 59 });
-                !claimants.is_empty() && claimants.into_iter().all(has)
-            }
-        }
     }
 }

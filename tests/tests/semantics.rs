@@ -21,8 +21,7 @@ use semantics::settings::Settings;
 use semantics::simulation::Simulation;
 use std::collections::BTreeMap;
 use std::fmt;
-use tests::oracle::objects::World;
-use tests::oracle::{End, Judge, Probe, Transport, Verdict, crossed};
+use tests::oracle::{End, Judge, Probe, Transport, Verdict, World, crossed};
 use tests::worlds::{ClusterSet, PORTS, shrink::shrink};
 
 /// The share of each verdict below which worlds have become too dull to trust: a twentieth.

@@ -40,6 +40,11 @@ impl Block {
         self.cidr.contains(address) && !self.in_except(address)
     }
 
+    /// Whether addresses of this one's family can be in it at all.
+    pub fn is_of_family(&self, address: IpAddr) -> bool {
+        self.cidr.address.is_ipv4() == address.is_ipv4()
+    }
+
     /// Whether an except takes it out.
     pub fn in_except(&self, address: IpAddr) -> bool {
         self.except.iter().any(|except| except.contains(address))

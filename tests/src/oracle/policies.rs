@@ -110,7 +110,12 @@ fn isolates(spec: &Value, direction: Direction) -> bool {
     let known: Vec<_> = given.filter(|name| ["Ingress", "Egress"].contains(name)).collect();
     match direction {
         Direction::Ingress => known.is_empty() || known.contains(&"Ingress"),
-        Direction::Egress if known.is_empty() => spec["egress"].as_array().is_some_and(|rules| !rules.is_empty()),
+        // What is no list counts as one of rules nobody understands.
+        Direction::Egress if known.is_empty() => match &spec["egress"] {
+            Value::Null => false,
+            Value::Array(rules) => !rules.is_empty(),
+            _ => true,
+        },
         Direction::Egress => known.contains(&"Egress"),
     }
 }

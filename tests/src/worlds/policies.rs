@@ -14,6 +14,7 @@ impl Generator<'_> {
         }
         for (direction, peers) in [("ingress", "from"), ("egress", "to")] {
             match self.rng.u8(..8) {
+                0 if self.one_in(8) => drop(spec.insert(direction.to_owned(), json!({peers: []}))),
                 0 => {}
                 1 => drop(spec.insert(direction.to_owned(), json!([]))),
                 _ => {
