@@ -11,24 +11,24 @@
 //!   state of some world. The first pass after a start has no earlier world to keep and changes both.
 //! - After a failure nothing is believed of the kernel: it is read back before the next pass.
 
+mod hears;
+mod passes;
 #[cfg(test)]
 mod tests;
 
-use crate::compile::{World, compile};
 use crate::notice::Notice;
 use crate::own_cluster::OwnCluster;
-use crate::plan::{Actual, Plan, Sweep, plan};
-use crate::policy::{self, NetworkPolicy, Policy, PolicyName};
+use crate::plan::{Actual, Plan};
+use crate::policy::{NetworkPolicy, Policy, PolicyName};
 use crate::ruleset::{Ruleset, SetName};
 use crate::status::{Counts, Status};
-use proto::mirror::{Applied, Mirror};
-use proto::model::{ClusterName, ClusterState, Revision};
+use proto::mirror::Mirror;
+use proto::model::{ClusterName, Revision};
 use proto::observe::{Namespace, Pod};
-use proto::pods::{self, Pods};
+use proto::pods::Pods;
 use proto::selector::Switches;
 use proto::subscribe;
 use proto::watch::Event;
-use proto::wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -150,6 +150,8 @@ pub struct Machine {
     pods: Pods,
     mirror: Mirror,
     own_cluster: OwnCluster,
+    /// A frame made no sense: what is still queued of its stream is not listened to.
+    deaf: bool,
     /// Since when no hub says how the own cluster is; `None`: one does.
     unheard_since: Option<Instant>,
     kernel: Kernel,
@@ -177,6 +179,7 @@ impl Machine {
         Self {
             mirror: Mirror::new(node.cluster.clone()),
             own_cluster: OwnCluster::default(),
+            deaf: false,
             node,
             wanted: Subjects::default(),
             policies_synced: false,
@@ -284,308 +287,5 @@ impl Machine {
             return Some("waiting for this node's pods from this cluster's API server".to_owned());
         }
         self.trouble.clone()
-    }
-
-    fn hub(&mut self, event: subscribe::Event, now: Instant) -> Vec<Output> {
-        match event {
-            subscribe::Event::Connected(hub) => vec![Output::Say(Notice::HubConnected { hub })],
-            subscribe::Event::Frame(frame) => self.frame(&frame, now),
-            subscribe::Event::Lost(reason) => {
-                self.mirror.disconnected();
-                self.unheard_since.get_or_insert(now);
-                vec![Output::Say(Notice::HubLost { reason })]
-            }
-        }
-    }
-
-    fn frame(&mut self, frame: &wire::Frame, now: Instant) -> Vec<Output> {
-        match self.mirror.apply(frame) {
-            Ok(Applied::Same) => {}
-            Ok(Applied::Changed) => {
-                let received = now
-                    .checked_sub(Duration::from_micros(frame.oldest_age_us))
-                    .unwrap_or(now);
-                self.inventory_changed(received);
-            }
-            Err(error) => {
-                let notice = Notice::HubSenseless {
-                    reason: error.to_string(),
-                };
-                return vec![Output::Say(notice), Output::Resubscribe];
-            }
-        }
-        // The hub's word on the own cluster stands only once it is whole and the hub watches that cluster.
-        let whole = !matches!(frame.body, Some(wire::frame::Body::Chunk(_)));
-        let watched = self.mirror.clusters().get(&self.node.cluster) == Some(&ClusterState::Live);
-        if !(whole && watched) {
-            self.unheard_since.get_or_insert(now);
-            return Vec::new();
-        }
-        self.unheard_since = None;
-        if !self.own_cluster.leave() {
-            return Vec::new();
-        }
-        if self.mirror.set_part(&self.node.cluster, None) {
-            self.inventory_changed(now);
-        }
-        vec![Output::LeaveOwnCluster]
-    }
-
-    fn policies(&mut self, event: Event<NetworkPolicy>, now: Instant) -> Vec<Output> {
-        let mut outputs = Vec::new();
-        let mut changed = false;
-        match event {
-            Event::Synced(list) => {
-                let names: BTreeSet<PolicyName> = list.iter().map(|raw| raw.name.clone()).collect();
-                let policies = Arc::make_mut(&mut self.wanted.policies);
-                let before = policies.len();
-                policies.retain(|name, _| names.contains(name));
-                changed = before != policies.len() || !self.policies_synced;
-                self.policies_synced = true;
-                for raw in &list {
-                    changed |= self.policy(raw, &mut outputs);
-                }
-            }
-            Event::Applied(raw) => changed = self.policy(&raw, &mut outputs),
-            Event::Deleted(raw) => {
-                // The end of an earlier policy of this name says nothing of the present one (as I15 of pods).
-                let known = self.wanted.policies.get(&raw.name);
-                changed = known.is_some_and(|known| known.uid == raw.uid);
-                if changed {
-                    Arc::make_mut(&mut self.wanted.policies).remove(&raw.name);
-                }
-            }
-            Event::Heard => {}
-            Event::Lost(reason) => outputs.push(Output::Say(Notice::WatchLost {
-                kind: "NetworkPolicies",
-                reason,
-            })),
-        }
-        if changed {
-            self.subjects_changed(now);
-        }
-        outputs
-    }
-
-    /// Takes one policy in; says whether it differs from the one known by its name.
-    fn policy(&mut self, raw: &NetworkPolicy, outputs: &mut Vec<Output>) -> bool {
-        let policy = policy::parse(raw);
-        let known = self.wanted.policies.get(&policy.name);
-        if known.is_some_and(|known| **known == policy) {
-            return false;
-        }
-        if known.is_none_or(|known| known.refused != policy.refused) {
-            outputs.extend(policy.refused.iter().map(|refused| {
-                Output::Say(Notice::Refused {
-                    cluster: self.node.cluster.clone(),
-                    policy: policy.name.clone(),
-                    refused: refused.clone(),
-                })
-            }));
-        }
-        Arc::make_mut(&mut self.wanted.policies).insert(policy.name.clone(), Arc::new(policy));
-        true
-    }
-
-    fn local_pods(&mut self, event: Event<Pod>, now: Instant) -> Vec<Output> {
-        let lost = match &event {
-            Event::Lost(reason) => Some(Output::Say(Notice::WatchLost {
-                kind: "this node's pods",
-                reason: reason.clone(),
-            })),
-            Event::Synced(_) | Event::Applied(_) | Event::Deleted(_) | Event::Heard => None,
-        };
-        let was_synced = self.pods.is_synced();
-        let addresses = self.pods.apply(event);
-        let mut inventory_changed = false;
-        for address in addresses {
-            let owners = self.pods.owners(address);
-            let mut owners: Vec<_> = owners
-                .into_iter()
-                .map(|pod| pods::identity(&self.node.cluster, pod))
-                .collect();
-            owners.sort();
-            owners.dedup();
-            inventory_changed |= self.mirror.set_local(address, owners);
-        }
-        if inventory_changed {
-            self.inventory_changed(now);
-        }
-        let pods: Arc<[Arc<Pod>]> = self.pods.iter().cloned().collect();
-        if pods != self.wanted.pods || was_synced != self.pods.is_synced() {
-            self.wanted.pods = pods;
-            self.subjects_changed(now);
-        }
-        lost.into_iter().collect()
-    }
-
-    fn own_part(&mut self, now: Instant) -> Vec<Output> {
-        if let Some(part) = self.own_cluster.part(&self.node.cluster)
-            && self.mirror.set_part(&self.node.cluster, Some(part))
-        {
-            self.inventory_changed(now);
-        }
-        Vec::new()
-    }
-
-    fn inventory_changed(&mut self, received: Instant) {
-        self.inventory_dirty = true;
-        self.pending_since = Some(self.pending_since.map_or(received, |since| since.min(received)));
-    }
-
-    fn subjects_changed(&mut self, received: Instant) {
-        self.subjects_dirty = true;
-        self.pending_since = Some(self.pending_since.map_or(received, |since| since.min(received)));
-    }
-
-    /// Compiles, and either finds that the kernel holds it already or starts a pass. Repeats until one of the two kinds
-    /// of change has something to tell the kernel.
-    fn pass(&mut self, actual: Actual, audit_at: Instant, now: Instant, outputs: &mut Vec<Output>) {
-        while self.policies_synced && self.pods.is_synced() && (self.inventory_dirty || self.subjects_dirty) {
-            let inventory_first = self.enforced.as_ref().filter(|_| self.inventory_dirty);
-            let subjects = inventory_first.unwrap_or(&self.wanted).clone();
-            self.subjects_dirty = self.subjects_dirty && inventory_first.is_some();
-            self.inventory_dirty = false;
-            let since = if self.subjects_dirty {
-                self.pending_since
-            } else {
-                self.pending_since.take()
-            };
-            self.ruleset = compile(&World {
-                cluster: &self.node.cluster,
-                policies: &subjects.policies,
-                pods: &subjects.pods,
-                node_addresses: &subjects.node_addresses,
-                mirror: &self.mirror,
-                switches: self.node.switches,
-            });
-            self.counts = Counts::of(&self.ruleset, &subjects.pods);
-            self.explain();
-            let plan = plan(&self.ruleset, &actual, Sweep::Except(&self.unexplained));
-            let pass = Pass {
-                subjects,
-                revision: self.mirror.revision(),
-                since,
-            };
-            if plan.is_empty() {
-                self.passed(pass, now, outputs);
-                continue;
-            }
-            let plan = Arc::new(plan);
-            outputs.push(Output::Apply(Arc::clone(&plan)));
-            self.kernel = Kernel::Applying { pass, actual, plan };
-            return;
-        }
-        if self.enforced.is_some() && !self.inventory_dirty && !self.subjects_dirty {
-            // Also a revision that told this node nothing new: the node's own watch had told it, or it concerns nobody here.
-            self.revision = self.mirror.revision();
-        }
-        self.kernel = Kernel::Idle { actual, audit_at };
-    }
-
-    /// An address that somebody was once known to own is explained for good: when it is nobody's again, that is
-    /// knowledge. And when every cluster is known in full, there is nothing left to explain.
-    fn explain(&mut self) {
-        if self.mirror.is_complete() {
-            self.unexplained.clear();
-        } else {
-            self.unexplained
-                .retain(|address| self.mirror.claims(*address).is_empty());
-        }
-    }
-
-    /// Leaves a kernel of which nothing is known, to be read at once, in its place.
-    fn take_kernel(&mut self) -> Kernel {
-        std::mem::replace(&mut self.kernel, Kernel::Reading { expected: None })
-    }
-
-    /// A pass is in force.
-    fn passed(&mut self, pass: Pass, now: Instant, outputs: &mut Vec<Output>) {
-        if self.enforced.is_none() {
-            let (policies, pods) = (pass.subjects.policies.len(), pass.subjects.pods.len());
-            outputs.push(Output::Say(Notice::InForce { policies, pods }));
-        }
-        self.enforced = Some(pass.subjects);
-        self.revision = pass.revision;
-        let oldest = pass.since.map(|since| now.saturating_duration_since(since));
-        outputs.push(Output::Enforced { oldest });
-    }
-
-    fn kernel_done(&mut self, result: Result<BTreeSet<SetName>, String>, now: Instant) -> Vec<Output> {
-        let mut outputs = Vec::new();
-        let Kernel::Applying { pass, actual, plan } = self.take_kernel() else {
-            unreachable!("an answer comes to a plan that is being carried out")
-        };
-        match result {
-            Ok(left) => {
-                self.left_over = !left.is_empty();
-                let audit_at = now
-                    + if self.left_over {
-                        LEFT_OVER_PAUSE
-                    } else {
-                        AUDIT_INTERVAL
-                    };
-                self.kernel = Kernel::Idle {
-                    actual: actual.after(&plan, &left),
-                    audit_at,
-                };
-                self.kernel_answered(&mut outputs);
-                self.passed(pass, now, &mut outputs);
-            }
-            Err(reason) => {
-                self.pending_since = self.pending_since.into_iter().chain(pass.since).min();
-                self.kernel_failed(reason, now, &mut outputs);
-            }
-        }
-        outputs
-    }
-
-    fn kernel_read(&mut self, answer: Result<Actual, String>, now: Instant) -> Vec<Output> {
-        let mut outputs = Vec::new();
-        let Kernel::Reading { expected } = self.take_kernel() else {
-            unreachable!("an answer comes to a kernel that is being read")
-        };
-        match answer {
-            Ok(actual) => {
-                if expected.as_ref().is_some_and(|expected| *expected != actual) {
-                    outputs.push(Output::Say(Notice::KernelChanged));
-                }
-                if expected.as_ref() != Some(&actual) || std::mem::take(&mut self.left_over) {
-                    self.inventory_dirty = true;
-                    self.subjects_dirty = true;
-                }
-                if self.enforced.is_none() {
-                    self.unexplained = actual.addresses().collect();
-                }
-                self.kernel = Kernel::Idle {
-                    actual,
-                    audit_at: now + AUDIT_INTERVAL,
-                };
-            }
-            Err(reason) => self.kernel_failed(reason, now, &mut outputs),
-        }
-        outputs
-    }
-
-    fn kernel_answered(&mut self, outputs: &mut Vec<Output>) {
-        self.failures = 0;
-        if self.trouble.take().is_some() {
-            outputs.push(Output::Say(Notice::KernelRecovered));
-        }
-    }
-
-    fn kernel_failed(&mut self, reason: String, now: Instant, outputs: &mut Vec<Output>) {
-        let pause = RETRY_FLOOR
-            .saturating_mul(1 << self.failures.min(16))
-            .min(RETRY_CEILING);
-        self.failures += 1;
-        self.kernel = Kernel::Unknown { read_at: now + pause };
-        if self.trouble.as_ref() != Some(&reason) {
-            outputs.push(Output::Say(Notice::KernelRefused {
-                reason: reason.clone(),
-                retry: pause,
-            }));
-            self.trouble = Some(reason);
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::interpret::{Packet, Payload, passes};
-use proto::wire::cluster_status::State;
+use proto::wire::{self, cluster_status::State};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 
@@ -444,8 +444,12 @@ fn a_stream_without_sense_is_subscribed_anew_for_a_whole_snapshot() {
         oldest_age_us: 0,
         body: Some(wire::frame::Body::Delta(wire::Delta::default())),
     };
-    rig.hear(Input::Hub(subscribe::Event::Frame(Box::new(frame))));
-    assert_eq!((rig.resubscribed, rig.admitted()), (1, [true, true, false]));
+    let senseless = || Input::Hub(subscribe::Event::Frame(Box::new(frame.clone())));
+    rig.hear_at_once([senseless(), senseless()]);
+    rig.hear_at_once(hub.snapshot("batch", State::Live));
+    let untouched = (rig.resubscribed, rig.admitted());
+    assert_eq!(untouched, (1, [true, true, false]), "what was queued of the old stream");
+    rig.hear(Input::Hub(subscribe::Event::Connected("https://hub".to_owned())));
     rig.hear_at_once(hub.snapshot("batch", State::Live));
     assert_eq!(rig.admitted(), [false, false, false]);
 }
