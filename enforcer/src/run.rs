@@ -273,13 +273,15 @@ async fn own_cluster(
 
 /// A client of the own API server.
 async fn client(kubeconfig: Kubeconfig) -> anyhow::Result<kube::Client> {
-    let access = match kubeconfig {
-        Kubeconfig::InCluster => Access::in_cluster(),
+    let (name, access) = match kubeconfig {
+        Kubeconfig::InCluster => ("in-cluster".to_owned(), Access::in_cluster()),
         Kubeconfig::File(path) => {
-            let text = std::fs::read_to_string(&path).with_context(|| format!("--kubeconfig {}", path.display()))?;
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(&path).with_context(|| format!("--kubeconfig {name}"))?;
             let folder = path.parent().unwrap_or(Path::new("."));
-            Access::read(&text, folder, Trust::Own).await
+            (name, Access::read(&text, folder, Trust::Own).await)
         }
     };
-    access.and_then(|access| access.client()).map_err(unfit)
+    let client = access.and_then(|access| access.client());
+    client.map_err(|error| Unfit(format!("--kubeconfig {name}: {:#}", anyhow::Error::new(error))).into())
 }
