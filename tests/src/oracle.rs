@@ -100,11 +100,14 @@ impl<'w> Judge<'w> {
 
     /// S67 to S69, S76: what kind of ends they are.
     fn cite_ends(&self, source: &End, destination: &End) {
+        let crosses = !crossed(source, destination).is_empty();
         match (source, destination) {
-            (End::Pod { .. }, End::Pod { .. }) if crossed(source, destination).is_empty() => self.cite(69),
-            (End::Node { node: other, .. }, End::Pod { node, .. }) => self.cite(if node == other { 67 } else { 76 }),
-            (End::Pod { node, .. }, End::Node { node: other, .. }) => self.cite(if node == other { 68 } else { 76 }),
-            _ => {}
+            (End::Pod { .. }, End::Pod { .. }) if !crosses => self.cite(69),
+            (End::Node { .. }, End::Pod { .. }) => self.cite(if crosses { 76 } else { 67 }),
+            (End::Pod { .. }, End::Node { .. }) => self.cite(if crosses { 76 } else { 68 }),
+            (End::Pod { .. } | End::Address(_), End::Pod { .. } | End::Address(_))
+            | (End::Node { .. }, End::Node { .. } | End::Address(_))
+            | (End::Address(_), End::Node { .. }) => {}
         }
     }
 

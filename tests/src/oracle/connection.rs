@@ -108,12 +108,21 @@ impl fmt::Display for End {
 /// The nodes on whose forward hook a connection is judged: its pods' own, each once. A pod and itself (S69), and a pod and
 /// its own node (S67, S68), are never forwarded; another node is an outside address (S76).
 pub fn crossed<'e>(source: &'e End, destination: &'e End) -> Vec<&'e NodeName> {
-    let (one, other) = match (source, destination) {
-        (End::Pod { node, pod, .. }, End::Pod { node: on, pod: it, .. }) if (node, pod) != (on, it) => (node, on),
-        (End::Pod { node, .. }, End::Node { node: other, .. }) if node != other => (node, node),
-        (End::Node { node: other, .. }, End::Pod { node, .. }) if node != other => (node, node),
-        (End::Pod { node, .. }, End::Address(_)) | (End::Address(_), End::Pod { node, .. }) => (node, node),
-        _ => return Vec::new(),
-    };
-    if one == other { vec![one] } else { vec![one, other] }
+    match (source, destination) {
+        (End::Pod { node, pod, .. }, End::Pod { node: on, pod: it, .. }) => match (node == on, pod == it) {
+            (true, true) => vec![],
+            (true, false) => vec![node],
+            (false, _) => vec![node, on],
+        },
+        (End::Pod { node, .. }, End::Node { node: other, .. })
+        | (End::Node { node: other, .. }, End::Pod { node, .. }) => {
+            if node == other {
+                vec![]
+            } else {
+                vec![node]
+            }
+        }
+        (End::Pod { node, .. }, End::Address(_)) | (End::Address(_), End::Pod { node, .. }) => vec![node],
+        (End::Node { .. } | End::Address(_), End::Node { .. } | End::Address(_)) => vec![],
+    }
 }

@@ -83,7 +83,7 @@ impl Generator<'_> {
             .copied()
             .filter(|used| used.is_ipv4() == fresh.is_ipv4())
             .collect();
-        if !same_family.is_empty() && self.one_in(8) {
+        if !same_family.is_empty() && self.one_in(6) {
             return self.pick(&same_family);
         }
         self.used.push(fresh);
@@ -125,7 +125,7 @@ impl Generator<'_> {
 
     /// A sidecar's ports count, those of an ordinary init container do not (S61).
     fn init_containers(&mut self) -> Vec<Value> {
-        if !self.one_in(4) {
+        if self.one_in(2) {
             return Vec::new();
         }
         let mut container = self.container("i1");
@@ -139,8 +139,8 @@ impl Generator<'_> {
         let mut ports = Vec::new();
         for port_name in PORT_NAMES {
             if !self.one_in(3) {
-                let mut port = json!({"name": port_name, "containerPort": self.pick(&PORTS)});
-                if !self.one_in(4) {
+                let mut port = json!({"name": port_name, "containerPort": self.pick(&PORTS[1..4])});
+                if self.one_in(2) {
                     port["protocol"] = json!(self.pick(&TRANSPORTS));
                 }
                 ports.push(port);

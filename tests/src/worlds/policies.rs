@@ -49,7 +49,7 @@ impl Generator<'_> {
     }
 
     fn rule(&mut self, peers: &str) -> Value {
-        if self.one_in(40) {
+        if self.one_in(24) {
             return self.void_rule(peers);
         }
         let mut rule = Map::new();
@@ -68,7 +68,7 @@ impl Generator<'_> {
     }
 
     fn peer(&mut self) -> Value {
-        if self.one_in(16) {
+        if self.one_in(12) {
             return self.void_peer();
         }
         match self.rng.u8(..8) {
@@ -144,7 +144,7 @@ impl Generator<'_> {
         if self.one_in(16) {
             block["except"] = json!(["0.0.0.0/1", "128.0.0.0/1", "::/0"]);
         }
-        if self.one_in(24) {
+        if self.one_in(6) {
             block = self.void_block();
         }
         block
@@ -190,7 +190,7 @@ impl Generator<'_> {
     }
 
     fn port(&mut self) -> Value {
-        if self.one_in(16) {
+        if self.one_in(8) {
             return self.void_port();
         }
         let mut entry = json!({});

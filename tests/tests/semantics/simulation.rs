@@ -3,33 +3,22 @@
 //! Watches repeat, relist and skip; clusters join, leave and change credentials; streams are cut anywhere and resumed;
 //! the hub starts anew; kernels fail. In the end all is said, and what counts is where each enforcer has got to.
 
+use super::enforcer::{Enforcer, LONG, Outcome, Stream};
 use super::history::{Feed, History};
-use enforcer::machine::{Input, Machine, Node, Output};
-use enforcer::plan::Actual;
-use enforcer::policy::NetworkPolicy;
-use enforcer::ruleset::Ruleset;
 use fastrand::Rng;
 use hub::inventory::{Connection, Observed};
-use hub::machine as hub_machine;
-use hub::ring::{Next, Position, Ring};
-use prost::Message;
-use proto::convert::GRPC_PREFIX;
+use hub::machine::{Input, Machine, Output};
+use hub::ring::Ring;
 use proto::model::{ClusterName, Epoch, Revision};
 use proto::observe::{Namespace, Pod};
-use proto::selector::Switches;
-use proto::subscribe;
-use proto::wire::{Frame, frame::Body};
+use proto::watch::Event;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tests::oracle::NodeName;
 use tests::worlds::{Cluster, ClusterSet};
 
 /// How many things happen before all that is left is said.
 const STEPS: usize = 150;
-
-/// Longer than any pause that anybody makes.
-const LONG: Duration = Duration::from_secs(60);
 
 /// A cluster, as the hub's feeds see it.
 struct Source {
@@ -42,30 +31,10 @@ struct Source {
     is_member: bool,
 }
 
-struct Hub {
-    machine: hub_machine::Machine,
-    ring: Ring,
-}
-
-/// A stream from the hub: what is left of a snapshot, and where it goes on.
-struct Stream {
-    snapshot: VecDeque<bytes::Bytes>,
-    position: Position,
-}
-
-struct Enforcer {
+/// The hub, and what its subscribers are served from.
+pub struct Hub {
     machine: Machine,
-    kernel: Actual,
-    addresses: BTreeSet<IpAddr>,
-    policies: Feed<NetworkPolicy>,
-    pods: Feed<Pod>,
-    own_pods: Feed<Pod>,
-    own_namespaces: Feed<Namespace>,
-    follows_own: bool,
-    stream: Option<Stream>,
-    resume: Option<Revision>,
-    /// One in so many kernel calls fails.
-    failures: Option<u8>,
+    pub ring: Ring,
 }
 
 /// Everything.
@@ -76,14 +45,6 @@ pub struct Simulation {
     sources: Vec<Source>,
     hub: Hub,
     enforcers: BTreeMap<NodeName, Enforcer>,
-}
-
-/// Where an enforcer has got to.
-pub struct Outcome {
-    /// The ruleset of its last pass.
-    pub ruleset: Ruleset,
-    /// Whether its kernel holds exactly that.
-    pub kernel_agrees: bool,
 }
 
 impl Simulation {
@@ -141,12 +102,7 @@ impl Simulation {
             self.step();
         }
         self.finish();
-        let outcome = |(node, enforcer): (NodeName, Enforcer)| {
-            let ruleset = enforcer.machine.ruleset().clone();
-            let kernel_agrees = Actual::of(&ruleset) == enforcer.kernel;
-            let outcome = Outcome { ruleset, kernel_agrees };
-            (node, outcome)
-        };
+        let outcome = |(node, enforcer): (NodeName, Enforcer)| (node, enforcer.into_outcome());
         self.enforcers.into_iter().map(outcome).collect()
     }
 
@@ -183,7 +139,7 @@ impl Simulation {
                 }
             }
         }
-        self.hub.handle(hub_machine::Input::Timer, self.now);
+        self.hub.handle(Input::Timer, self.now);
     }
 
     /// All that is left to say is said.
@@ -193,15 +149,11 @@ impl Simulation {
             while !(source.is_member && source.pods.is_done() && source.namespaces.is_done()) {
                 source.step(&mut self.hub, self.now, rng);
             }
-            source.say(&mut self.hub, Observed::Pods(proto::watch::Event::Heard), self.now);
-            source.say(
-                &mut self.hub,
-                Observed::Namespaces(proto::watch::Event::Heard),
-                self.now,
-            );
+            source.say(&mut self.hub, Observed::Pods(Event::Heard), self.now);
+            source.say(&mut self.hub, Observed::Namespaces(Event::Heard), self.now);
             if !source.stays {
                 let cluster = source.name.clone();
-                self.hub.handle(hub_machine::Input::Left { cluster }, self.now);
+                self.hub.handle(Input::Left { cluster }, self.now);
             }
         }
         // Who resumes where the hub is hears nothing until its next heartbeat.
@@ -209,7 +161,7 @@ impl Simulation {
             while enforcer.listen(&mut self.hub, self.now, rng) {}
         }
         self.now += LONG;
-        self.hub.handle(hub_machine::Input::Timer, self.now);
+        self.hub.handle(Input::Timer, self.now);
         for enforcer in self.enforcers.values_mut() {
             enforcer.finish(&mut self.hub, self.now, rng);
         }
@@ -222,14 +174,14 @@ impl Source {
         if leaves {
             self.is_member = false;
             let cluster = self.name.clone();
-            hub.handle(hub_machine::Input::Left { cluster }, now);
+            hub.handle(Input::Left { cluster }, now);
             return;
         }
         if !self.is_member || rng.u8(..24) == 0 {
             self.restart();
             self.is_member = true;
             self.connection += 1;
-            let input = hub_machine::Input::Connected {
+            let input = Input::Connected {
                 cluster: self.name.clone(),
                 connection: Connection(self.connection),
                 server: String::new(),
@@ -245,7 +197,7 @@ impl Source {
     }
 
     fn say(&self, hub: &mut Hub, observed: Observed, now: Instant) {
-        let input = hub_machine::Input::Observed {
+        let input = Input::Observed {
             cluster: self.name.clone(),
             connection: Connection(self.connection),
             observed,
@@ -263,21 +215,21 @@ impl Source {
 
 impl Hub {
     fn new(epoch: Epoch, now: Instant) -> Self {
-        let machine = hub_machine::Machine::new(epoch, now);
+        let machine = Machine::new(epoch, now);
         let ring = Ring::new(machine.revision(), 4096);
         Self { machine, ring }
     }
 
-    fn handle(&mut self, input: hub_machine::Input, now: Instant) {
+    fn handle(&mut self, input: Input, now: Instant) {
         for output in self.machine.handle(input, now) {
-            if let hub_machine::Output::Publish(sealed) = output {
+            if let Output::Publish(sealed) = output {
                 self.ring.push(sealed);
             }
         }
     }
 
     /// As the hub's service does: after the revision a subscriber has, or with a snapshot.
-    fn subscribe(&mut self, resume: Option<Revision>, now: Instant) -> Option<Stream> {
+    pub fn subscribe(&mut self, resume: Option<Revision>, now: Instant) -> Option<Stream> {
         if let Some(position) = resume.and_then(|revision| self.ring.since(revision)) {
             let snapshot = VecDeque::new();
             return Some(Stream { snapshot, position });
@@ -289,161 +241,12 @@ impl Hub {
     }
 }
 
-impl Enforcer {
-    fn new(node: &NodeName, history: &History, addresses: BTreeSet<IpAddr>, now: Instant) -> Self {
-        let machine = Machine::new(
-            Node {
-                cluster: ClusterName::new(&node.cluster).unwrap(),
-                name: node.name.as_str().into(),
-                switches: Switches::default(),
-            },
-            now,
-        );
-        Self {
-            machine,
-            kernel: Actual::default(),
-            addresses,
-            policies: Feed::new(history, |policy| &policy.uid, |_| true),
-            pods: Feed::new(history, |pod| &pod.uid, |pod| pod.node.as_deref() == Some(&*node.name)),
-            own_pods: pods(history),
-            own_namespaces: namespaces(history),
-            follows_own: false,
-            stream: None,
-            resume: None,
-            failures: Some(24),
-        }
-    }
-
-    fn step(&mut self, hub: &mut Hub, now: Instant, rng: &mut Rng) {
-        match rng.u8(..32) {
-            0 => self.cut(now, rng),
-            1..12 => drop(self.listen(hub, now, rng)),
-            12..16 => {
-                let event = self.policies.next(rng);
-                self.hear(Input::Policies(event), now, rng);
-            }
-            16..20 => {
-                let event = self.pods.next(rng);
-                self.hear(Input::Pods(event), now, rng);
-            }
-            20 => self.hear(Input::NodeAddresses(self.addresses.clone()), now, rng),
-            21..24 if self.follows_own => self.follow(now, rng),
-            _ => drop(self.turn(now, rng)),
-        }
-    }
-
-    /// What the own API server says, for want of a hub.
-    fn follow(&mut self, now: Instant, rng: &mut Rng) {
-        let input = if rng.bool() {
-            Input::OwnPods(self.own_pods.next(rng))
-        } else {
-            Input::OwnNamespaces(self.own_namespaces.next(rng))
-        };
-        self.hear(input, now, rng);
-    }
-
-    /// One or a few frames, after subscribing if need be. Says whether there were any.
-    fn listen(&mut self, hub: &mut Hub, now: Instant, rng: &mut Rng) -> bool {
-        let Some(stream) = &mut self.stream else {
-            self.stream = hub.subscribe(self.resume, now);
-            return self.stream.is_some();
-        };
-        let frames = match stream.snapshot.pop_front() {
-            Some(frame) => vec![frame],
-            None => match hub.ring.next(stream.position) {
-                Next::Frames(frames, position) => {
-                    stream.position = position;
-                    frames
-                }
-                Next::End => return false,
-                Next::Gone => {
-                    self.cut(now, rng);
-                    return true;
-                }
-            },
-        };
-        for bytes in frames {
-            let frame = Frame::decode(bytes.slice(GRPC_PREFIX..)).unwrap();
-            if let Some(Body::Delta(_) | Body::End(_)) = frame.body {
-                self.resume = frame.revision.as_ref().map(Revision::from);
-            }
-            self.hear(Input::Hub(subscribe::Event::Frame(Box::new(frame))), now, rng);
-        }
-        true
-    }
-
-    fn cut(&mut self, now: Instant, rng: &mut Rng) {
-        if self.stream.take().is_some() {
-            self.hear(Input::Hub(subscribe::Event::Lost("cut".to_owned())), now, rng);
-        }
-    }
-
-    fn hear(&mut self, input: Input, now: Instant, rng: &mut Rng) {
-        let outputs = self.machine.handle(input, now);
-        self.perform(outputs, now, rng);
-    }
-
-    fn turn(&mut self, now: Instant, rng: &mut Rng) -> bool {
-        let outputs = self.machine.turn(now);
-        let any = !outputs.is_empty();
-        self.perform(outputs, now, rng);
-        any
-    }
-
-    fn perform(&mut self, outputs: Vec<Output>, now: Instant, rng: &mut Rng) {
-        for output in outputs {
-            let fails = self.failures.is_some_and(|one_in| rng.u8(..one_in) == 0);
-            let answer = match output {
-                Output::Read if fails => Input::Kernel(Err("no memory".to_owned())),
-                Output::Read => Input::Kernel(Ok(self.kernel.clone())),
-                // What a failed plan leaves behind is what was there, or what should be.
-                Output::Apply(_) if fails && rng.bool() => Input::Done(Err("no memory".to_owned())),
-                Output::Apply(plan) => {
-                    self.kernel = std::mem::take(&mut self.kernel).after(&plan, &BTreeSet::new());
-                    Input::Done(if fails {
-                        Err("no answer".to_owned())
-                    } else {
-                        Ok(BTreeSet::new())
-                    })
-                }
-                Output::FollowOwnCluster => {
-                    self.follows_own = true;
-                    self.own_pods.restart();
-                    self.own_namespaces.restart();
-                    continue;
-                }
-                Output::LeaveOwnCluster => {
-                    self.follows_own = false;
-                    continue;
-                }
-                Output::Resubscribe => panic!("the hub's frames made no sense"),
-                Output::Say(_) | Output::Enforced { .. } => continue,
-            };
-            self.hear(answer, now, rng);
-        }
-    }
-
-    /// Hears all that is left to hear, and does what there is to do.
-    fn finish(&mut self, hub: &mut Hub, now: Instant, rng: &mut Rng) {
-        self.failures = None;
-        while !(self.policies.is_done() && self.pods.is_done()) {
-            let (policies, pods) = (self.policies.next(rng), self.pods.next(rng));
-            self.hear(Input::Policies(policies), now, rng);
-            self.hear(Input::Pods(pods), now, rng);
-        }
-        self.hear(Input::NodeAddresses(self.addresses.clone()), now, rng);
-        while self.listen(hub, now, rng) {}
-        for later in [now, now + LONG, now + 2 * LONG] {
-            while self.turn(later, rng) {}
-        }
-        assert!(!self.follows_own, "the hub says how the own cluster is");
-    }
-}
-
-fn pods(history: &History) -> Feed<Pod> {
+/// A watch of all pods of a cluster.
+pub fn pods(history: &History) -> Feed<Pod> {
     Feed::new(history, |pod| &pod.uid, |_| true)
 }
 
-fn namespaces(history: &History) -> Feed<Namespace> {
+/// A watch of all its namespaces.
+pub fn namespaces(history: &History) -> Feed<Namespace> {
     Feed::new(history, |namespace| &namespace.uid, |_| true)
 }

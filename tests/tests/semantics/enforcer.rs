@@ -1,0 +1,215 @@
+//! An enforcer of the simulation: what it hears, from whom, and a kernel that is a value and sometimes fails.
+
+use super::history::{Feed, History};
+use super::simulation::{Hub, namespaces, pods};
+use enforcer::machine::{Input, Machine, Node, Output};
+use enforcer::plan::Actual;
+use enforcer::policy::NetworkPolicy;
+use enforcer::ruleset::Ruleset;
+use fastrand::Rng;
+use hub::ring::{Next, Position};
+use prost::Message;
+use proto::convert::GRPC_PREFIX;
+use proto::model::{ClusterName, Revision};
+use proto::observe::{Namespace, Pod};
+use proto::selector::Switches;
+use proto::subscribe;
+use proto::wire::{Frame, frame::Body};
+use std::collections::{BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+use tests::oracle::NodeName;
+
+/// Longer than any pause that anybody makes.
+pub const LONG: Duration = Duration::from_secs(60);
+
+/// A stream from the hub: what is left of a snapshot, and where it goes on.
+pub struct Stream {
+    pub snapshot: VecDeque<bytes::Bytes>,
+    pub position: Position,
+}
+
+/// An enforcer, and its kernel as a value.
+pub struct Enforcer {
+    machine: Machine,
+    kernel: Actual,
+    addresses: BTreeSet<IpAddr>,
+    policies: Feed<NetworkPolicy>,
+    pods: Feed<Pod>,
+    own_pods: Feed<Pod>,
+    own_namespaces: Feed<Namespace>,
+    follows_own: bool,
+    stream: Option<Stream>,
+    resume: Option<Revision>,
+    /// One in so many kernel calls fails.
+    failures: Option<u8>,
+}
+
+/// Where an enforcer has got to.
+pub struct Outcome {
+    /// The ruleset of its last pass.
+    pub ruleset: Ruleset,
+    /// Whether its kernel holds exactly that.
+    pub kernel_agrees: bool,
+}
+
+impl Enforcer {
+    /// One that knows nothing yet.
+    pub fn new(node: &NodeName, history: &History, addresses: BTreeSet<IpAddr>, now: Instant) -> Self {
+        let machine = Machine::new(
+            Node {
+                cluster: ClusterName::new(&node.cluster).unwrap(),
+                name: node.name.as_str().into(),
+                switches: Switches::default(),
+            },
+            now,
+        );
+        Self {
+            machine,
+            kernel: Actual::default(),
+            addresses,
+            policies: Feed::new(history, |policy| &policy.uid, |_| true),
+            pods: Feed::new(history, |pod| &pod.uid, |pod| pod.node.as_deref() == Some(&*node.name)),
+            own_pods: pods(history),
+            own_namespaces: namespaces(history),
+            follows_own: false,
+            stream: None,
+            resume: None,
+            failures: Some(24),
+        }
+    }
+
+    /// Something happens to it.
+    pub fn step(&mut self, hub: &mut Hub, now: Instant, rng: &mut Rng) {
+        match rng.u8(..32) {
+            0 => self.cut(now, rng),
+            1..12 => drop(self.listen(hub, now, rng)),
+            12..16 => {
+                let event = self.policies.next(rng);
+                self.hear(Input::Policies(event), now, rng);
+            }
+            16..20 => {
+                let event = self.pods.next(rng);
+                self.hear(Input::Pods(event), now, rng);
+            }
+            20 => self.hear(Input::NodeAddresses(self.addresses.clone()), now, rng),
+            21..24 if self.follows_own => self.follow(now, rng),
+            _ => drop(self.turn(now, rng)),
+        }
+    }
+
+    /// What the own API server says, for want of a hub.
+    fn follow(&mut self, now: Instant, rng: &mut Rng) {
+        let input = if rng.bool() {
+            Input::OwnPods(self.own_pods.next(rng))
+        } else {
+            Input::OwnNamespaces(self.own_namespaces.next(rng))
+        };
+        self.hear(input, now, rng);
+    }
+
+    /// One or a few frames, after subscribing if need be. Says whether there were any.
+    pub fn listen(&mut self, hub: &mut Hub, now: Instant, rng: &mut Rng) -> bool {
+        let Some(stream) = &mut self.stream else {
+            self.stream = hub.subscribe(self.resume, now);
+            return self.stream.is_some();
+        };
+        let frames = match stream.snapshot.pop_front() {
+            Some(frame) => vec![frame],
+            None => match hub.ring.next(stream.position) {
+                Next::Frames(frames, position) => {
+                    stream.position = position;
+                    frames
+                }
+                Next::End => return false,
+                Next::Gone => {
+                    self.cut(now, rng);
+                    return true;
+                }
+            },
+        };
+        for bytes in frames {
+            let frame = Frame::decode(bytes.slice(GRPC_PREFIX..)).unwrap();
+            if let Some(Body::Delta(_) | Body::End(_)) = frame.body {
+                self.resume = frame.revision.as_ref().map(Revision::from);
+            }
+            self.hear(Input::Hub(subscribe::Event::Frame(Box::new(frame))), now, rng);
+        }
+        true
+    }
+
+    /// Its stream ends.
+    pub fn cut(&mut self, now: Instant, rng: &mut Rng) {
+        if self.stream.take().is_some() {
+            self.hear(Input::Hub(subscribe::Event::Lost("cut".to_owned())), now, rng);
+        }
+    }
+
+    fn hear(&mut self, input: Input, now: Instant, rng: &mut Rng) {
+        let outputs = self.machine.handle(input, now);
+        self.perform(outputs, now, rng);
+    }
+
+    fn turn(&mut self, now: Instant, rng: &mut Rng) -> bool {
+        let outputs = self.machine.turn(now);
+        let any = !outputs.is_empty();
+        self.perform(outputs, now, rng);
+        any
+    }
+
+    fn perform(&mut self, outputs: Vec<Output>, now: Instant, rng: &mut Rng) {
+        for output in outputs {
+            let fails = self.failures.is_some_and(|one_in| rng.u8(..one_in) == 0);
+            let answer = match output {
+                Output::Read if fails => Input::Kernel(Err("no memory".to_owned())),
+                Output::Read => Input::Kernel(Ok(self.kernel.clone())),
+                // What a failed plan leaves behind is what was there, or what should be.
+                Output::Apply(_) if fails && rng.bool() => Input::Done(Err("no memory".to_owned())),
+                Output::Apply(plan) => {
+                    self.kernel = std::mem::take(&mut self.kernel).after(&plan, &BTreeSet::new());
+                    Input::Done(if fails {
+                        Err("no answer".to_owned())
+                    } else {
+                        Ok(BTreeSet::new())
+                    })
+                }
+                Output::FollowOwnCluster => {
+                    self.follows_own = true;
+                    self.own_pods.restart();
+                    self.own_namespaces.restart();
+                    continue;
+                }
+                Output::LeaveOwnCluster => {
+                    self.follows_own = false;
+                    continue;
+                }
+                Output::Resubscribe => panic!("the hub's frames made no sense"),
+                Output::Say(_) | Output::Enforced { .. } => continue,
+            };
+            self.hear(answer, now, rng);
+        }
+    }
+
+    /// Hears all that is left to hear, and does what there is to do.
+    pub fn finish(&mut self, hub: &mut Hub, now: Instant, rng: &mut Rng) {
+        self.failures = None;
+        while !(self.policies.is_done() && self.pods.is_done()) {
+            let (policies, pods) = (self.policies.next(rng), self.pods.next(rng));
+            self.hear(Input::Policies(policies), now, rng);
+            self.hear(Input::Pods(pods), now, rng);
+        }
+        self.hear(Input::NodeAddresses(self.addresses.clone()), now, rng);
+        while self.listen(hub, now, rng) {}
+        for later in [now, now + LONG, now + 2 * LONG] {
+            while self.turn(later, rng) {}
+        }
+        assert!(!self.follows_own, "the hub says how the own cluster is");
+    }
+
+    /// Where it has got to.
+    pub fn into_outcome(self) -> Outcome {
+        let ruleset = self.machine.ruleset().clone();
+        let kernel_agrees = Actual::of(&ruleset) == self.kernel;
+        Outcome { ruleset, kernel_agrees }
+    }
+}
