@@ -123,6 +123,9 @@ struct Feed<T> {
     events: mpsc::Sender<Event<T>>,
 }
 
+/// Why what was heard is old although the API server answers.
+const FORGOTTEN: &str = "the API server does not remember what changed since; it is asked for everything again";
+
 /// A watch that ends sooner than this is not taken up again at once, lest a server that ends each be asked in a loop.
 const SHORT_WATCH: Duration = Duration::from_secs(1);
 
@@ -131,10 +134,19 @@ impl<T: Observe> Feed<T> {
         let mut position = None;
         loop {
             let began = Instant::now();
+            let resumed = position.is_some();
             let stop = self.advance(&mut position).await;
             match stop {
                 Stop::Ended => {}
-                Stop::Expired => position = None,
+                Stop::Expired => {
+                    if position.take().is_some() {
+                        self.lost(FORGOTTEN.to_owned()).await;
+                    }
+                    if resumed {
+                        // The server is back and well; what was missed since is not to wait as long as it was away.
+                        continue;
+                    }
+                }
                 Stop::CannotStream => {
                     tracing::debug!(plural = T::KIND.plural, "no streaming list, paging instead");
                     self.paging = Some(began);

@@ -121,14 +121,8 @@ fn line(request: &Request<Body>) -> String {
     format!("{path} {}", query.join(" "))
 }
 
-/// Feeds from the script until `count` events are there; what was asked and said, and when, if it took long.
-async fn run<T: Observe>(selection: Selection, script: Vec<Answer>, count: usize) -> String
-where
-    Event<T>: Told,
-{
-    let began = Instant::now();
-    let script = Arc::new(Mutex::new(VecDeque::from(script)));
-    let told = Arc::new(Mutex::new(String::new()));
+/// A client of a server that gives these answers; writes down what it is asked.
+fn scripted(script: &Arc<Mutex<VecDeque<Answer>>>, told: &Arc<Mutex<String>>) -> kube::Client {
     let service = tower::service_fn({
         let (script, told) = (script.clone(), told.clone());
         move |request: Request<Body>| {
@@ -146,7 +140,18 @@ where
             }
         }
     });
-    let client = kube::Client::new(service, "default");
+    kube::Client::new(service, "default")
+}
+
+/// Feeds from the script until `count` events are there; what was asked and said, and when, if it took long.
+async fn run<T: Observe>(selection: Selection, script: Vec<Answer>, count: usize) -> String
+where
+    Event<T>: Told,
+{
+    let began = Instant::now();
+    let script = Arc::new(Mutex::new(VecDeque::from(script)));
+    let told = Arc::new(Mutex::new(String::new()));
+    let client = scripted(&script, &told);
     let mut feed = Box::pin(watch::<T>(client, selection, Pace::default()));
     for _ in 0..count {
         let event = timeout(Duration::from_secs(600), feed.next()).await;
@@ -322,7 +327,7 @@ async fn pages_stay_until_much_later() {
         events(&[error(410, "too old")], Then::End),
         events(&[end_of_list(20)], Then::Silence),
     ]);
-    let told = run::<Namespace>(Selection::All, script, 44).await;
+    let told = run::<Namespace>(Selection::All, script, 46).await;
     let asked: Vec<&str> = told
         .lines()
         .filter(|line| !line.contains("resourceVersion=10") && line.starts_with('?'))
@@ -352,13 +357,15 @@ async fn a_version_that_is_too_old_leads_to_a_new_list() {
         answer(410, &status(410, "too old resource version: 90")),
         events(&[end_of_list(95)], Then::Silence),
     ];
-    check(script, 3, expect![[r#"
+    check(script, 5, expect![[r#"
         ? /api/v1/namespaces  watch=true allowWatchBookmarks=true sendInitialEvents=true resourceVersionMatch=NotOlderThan resourceVersion=
         ! synced ["a", "b"]
+        ! lost: the API server does not remember what changed since; it is asked for everything again
         ? /api/v1/namespaces  watch=true allowWatchBookmarks=true sendInitialEvents=true resourceVersionMatch=NotOlderThan resourceVersion=
         ! synced ["b"]
         ? /api/v1/namespaces  watch=true allowWatchBookmarks=true resourceVersion=90
         ? /api/v1/namespaces  watch=true allowWatchBookmarks=true sendInitialEvents=true resourceVersionMatch=NotOlderThan resourceVersion=
+        ! lost: the API server does not remember what changed since; it is asked for everything again
         ! synced []
     "#]]).await;
 }
@@ -560,4 +567,27 @@ async fn a_selection_is_asked_for_in_both_ways_of_listing() {
 fn a_watch_is_noticed_as_dead_within_two_minutes() {
     let pace = Pace::default();
     assert!(pace.longest_watch() + pace.grace < Duration::from_secs(120));
+}
+
+/// However long the server was away: as soon as it is back without its history, it is asked for everything.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_comes_back_and_remembers_nothing_is_listed_at_once() {
+    let mut script = VecDeque::from([events(&[end_of_list(5)], Then::End)]);
+    script.extend((0..12).map(|_| answer(503, &status(503, "starting"))));
+    script.extend([
+        events(&[error(410, "too old resource version: 5")], Then::End),
+        events(&[event("ADDED", "b", 7), end_of_list(9)], Then::Silence),
+    ]);
+    let client = scripted(&Arc::new(Mutex::new(script)), &Arc::default());
+    let mut feed = Box::pin(watch::<Namespace>(client, Selection::All, Pace::default()));
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        let event = feed.next().await.unwrap();
+        told.push((Instant::now(), event.told()));
+    }
+    let [(_, first), (_, lost), (back, heard), (_, forgotten), (listed, again)] = told.try_into().unwrap();
+    assert_eq!([&*first, &*heard, &*again], ["synced []", "heard", r#"synced ["b"]"#]);
+    assert!(lost.contains("503"), "{lost}");
+    assert!(forgotten.contains("does not remember"), "{forgotten}");
+    assert_eq!(listed - back, Duration::ZERO);
 }
