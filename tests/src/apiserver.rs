@@ -12,6 +12,7 @@ mod credentials;
 
 pub use credentials::{Credentials, Role};
 
+use embedded::{Faults, StreamingLists};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -48,6 +49,15 @@ pub enum Kind {
     Embedded,
     /// etcd and kube-apiserver in processes of their own, ready after some three seconds.
     Real,
+}
+
+/// How an API server answers who wants a list as a stream (`sendInitialEvents`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lists {
+    /// With the stream, as a server of today does.
+    Streamed,
+    /// With a refusal, as a server without the feature does: lists come in pages.
+    Paged,
 }
 
 /// A running API server. Dropping it ends it.
@@ -104,5 +114,23 @@ impl ApiServer {
             ApiServer::Embedded(server) => server.restart().await,
             ApiServer::Real(server) => server.restart().await,
         }
+    }
+
+    /// The same, and from then on lists are answered like this.
+    pub async fn restart_with(&mut self, lists: Lists) -> anyhow::Result<()> {
+        match self {
+            ApiServer::Embedded(server) => {
+                let streaming_lists = match lists {
+                    Lists::Streamed => StreamingLists::Served,
+                    Lists::Paged => StreamingLists::Refused,
+                };
+                server.set_faults(Faults {
+                    streaming_lists,
+                    ..Faults::default()
+                });
+            }
+            ApiServer::Real(server) => server.set_lists(lists),
+        }
+        self.restart().await
     }
 }

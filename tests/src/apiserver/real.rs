@@ -3,7 +3,7 @@
 //! They end with this process, however it ends. etcd is reached by a socket in the server's folder, so that a server
 //! needs one port.
 
-use super::{Credentials, Role, Site};
+use super::{Credentials, Lists, Role, Site};
 use crate::assets;
 use anyhow::Context;
 use serde_json::Value;
@@ -34,6 +34,7 @@ pub struct Server {
     site: Site,
     listen: SocketAddr,
     credentials: Credentials,
+    lists: Lists,
     apiserver: Option<Child>,
     /// Killed when dropped.
     _etcd: Child,
@@ -50,6 +51,7 @@ impl Server {
             site,
             listen,
             credentials,
+            lists: Lists::Streamed,
             apiserver: None,
             _etcd: etcd,
         };
@@ -60,6 +62,11 @@ impl Server {
 
     pub(super) fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// How it answers from its next start on.
+    pub(super) fn set_lists(&mut self, lists: Lists) {
+        self.lists = lists;
     }
 
     /// See [`super::ApiServer::kill`]. etcd goes on.
@@ -75,7 +82,7 @@ impl Server {
         self.kill().await?;
         self.apiserver = Some(spawn(
             "kube-apiserver",
-            &apiserver_arguments(&self.site, self.listen),
+            &apiserver_arguments(&self.site, self.listen, self.lists),
             &self.site,
         )?);
         match tokio::time::timeout(START_DEADLINE, self.ready()).await {
@@ -174,7 +181,7 @@ fn etcd_arguments() -> Vec<String> {
     ]
 }
 
-fn apiserver_arguments(site: &Site, listen: SocketAddr) -> Vec<String> {
+fn apiserver_arguments(site: &Site, listen: SocketAddr, lists: Lists) -> Vec<String> {
     let advertise = site.reached_by.first().map_or(listen.ip(), |address| *address);
     vec![
         format!("--etcd-servers={ETCD_CLIENTS}"),
@@ -193,6 +200,7 @@ fn apiserver_arguments(site: &Site, listen: SocketAddr) -> Vec<String> {
         "--service-cluster-ip-range=10.255.0.0/24".to_owned(),
         // It refuses pods whose ServiceAccount no controller has made.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
+        format!("--feature-gates=WatchList={}", lists == Lists::Streamed),
     ]
 }
 

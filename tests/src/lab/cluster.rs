@@ -2,8 +2,10 @@
 //!
 //! Objects go the way of `kubectl`: created, or merged into what is there; then what a kubelet would report, as status.
 
+mod controllers;
+
 use super::address::Service;
-use crate::apiserver::{ApiServer, Kind, Role, Site};
+use crate::apiserver::{ApiServer, Kind, Lists, Role, Site};
 use anyhow::{Context, Result};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
@@ -127,6 +129,37 @@ impl Cluster {
     /// Where its API server listens on the fabric.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Ends its API server as `kill -9` would; what was written stays.
+    ///
+    /// # Errors
+    /// If it cannot be ended.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.server.kill().await
+    }
+
+    /// Starts its API server again, with what was written; it is ready when this returns.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn restart_with(&mut self, lists: Lists) -> Result<()> {
+        self.server.restart_with(lists).await
+    }
+
+    /// How its API server answers who wants a list as a stream: by asking for one.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub async fn lists(&self) -> Result<Lists> {
+        let path = "/api/v1/pods?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan\
+                    &allowWatchBookmarks=true&timeoutSeconds=1";
+        let request = http::Request::get(path).body(kube::client::Body::empty())?;
+        Ok(if self.client.send(request).await?.status().is_success() {
+            Lists::Streamed
+        } else {
+            Lists::Paged
+        })
     }
 
     /// A user's kubeconfig, for use on the fabric.

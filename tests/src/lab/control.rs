@@ -92,6 +92,16 @@ impl Control {
             .with_context(|| format!("no cluster {name} in this lab"))
     }
 
+    /// The same, to end and restart its API server.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn cluster_mut(&mut self, name: &ClusterName) -> Result<&mut Cluster> {
+        self.clusters
+            .get_mut(name)
+            .with_context(|| format!("no cluster {name} in this lab"))
+    }
+
     /// The lab's files.
     pub fn folder(&self) -> &Folder {
         &self.folder
