@@ -2,10 +2,15 @@
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet};
 
 const IPSET: u16 = 6;
 const NFTABLES: u16 = 10;
 const NFPROTO_IPV4: u8 = 2;
+
+const SET_NAME: u16 = 2;
+const SET_MEMBERS: u16 = 8;
+const MEMBER: u16 = 7;
 
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_ACK: u16 = 0x4;
@@ -121,6 +126,34 @@ pub fn has_ipset(name: &str) -> bool {
         &[attribute(1, &[7])],
     ));
     parts.iter().any(|part| holds(part, name))
+}
+
+/// `ipset list`: the members of every set, each as the kernel encodes it.
+pub fn ipsets() -> BTreeMap<String, BTreeSet<Vec<u8>>> {
+    let mut sets: BTreeMap<String, BTreeSet<Vec<u8>>> = BTreeMap::new();
+    let request = message((IPSET << 8 | 7, NLM_F_DUMP), NFPROTO_IPV4, 0, &[attribute(1, &[7])]);
+    // A large set comes in several messages, each with its name.
+    for payload in exchange(&request) {
+        let attributes = attributes(&payload[4..]);
+        let name = String::from_utf8_lossy(attributes[&SET_NAME][0]);
+        let members = sets.entry(name.trim_end_matches('\0').to_owned()).or_default();
+        let lists = attributes.get(&SET_MEMBERS).into_iter().flatten();
+        let listed = lists.flat_map(|list| self::attributes(list).remove(&MEMBER).unwrap_or_default());
+        members.extend(listed.map(<[u8]>::to_vec));
+    }
+    sets
+}
+
+/// Attributes by kind, in their order.
+fn attributes(mut bytes: &[u8]) -> BTreeMap<u16, Vec<&[u8]>> {
+    let mut attributes: BTreeMap<u16, Vec<&[u8]>> = BTreeMap::new();
+    while let [l0, l1, k0, k1, ..] = *bytes {
+        let length = usize::from(u16::from_ne_bytes([l0, l1]));
+        let kind = u16::from_ne_bytes([k0, k1]) & 0x3fff;
+        attributes.entry(kind).or_default().push(&bytes[4..length]);
+        bytes = &bytes[length.next_multiple_of(4).min(bytes.len())..];
+    }
+    attributes
 }
 
 /// All rules of all families with their handles, as the kernel has them.

@@ -20,6 +20,7 @@ use proto::wire::inventory_client::InventoryClient;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::time::sleep;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
@@ -127,13 +128,27 @@ impl Control {
         self.hub.kill().await;
     }
 
+    /// Starts the hub again; it may not be ready when this returns.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_hub(&mut self) -> Result<()> {
+        self.hub = hub_program(&self.programs, &self.folder).start(&self.fabric_netns)?;
+        Ok(())
+    }
+
     /// Starts the hub again; it is ready when this returns.
     ///
     /// # Errors
     /// If it does not become ready.
     pub async fn restart_hub(&mut self) -> Result<()> {
-        self.hub = hub_program(&self.programs, &self.folder).start(&self.fabric_netns)?;
+        self.start_hub()?;
         hub_ready(&mut self.hub).await
+    }
+
+    /// The hub's admin listener, for who is on the fabric.
+    pub fn hub_admin(&self) -> Admin {
+        Admin::Tcp(HUB_ADMIN.to_owned())
     }
 
     /// `kill -9` of an enforcer.
@@ -149,11 +164,31 @@ impl Control {
         Ok(())
     }
 
+    /// SIGTERM to an enforcer; how it ended.
+    ///
+    /// # Errors
+    /// If the node has none.
+    pub async fn stop_enforcer(&mut self, node: &NodeName) -> Result<Option<ExitStatus>> {
+        let enforcer = self.enforcers.get_mut(node);
+        Ok(enforcer
+            .with_context(|| format!("no enforcer on {node}"))?
+            .terminate()
+            .await)
+    }
+
     /// Starts a node's enforcer (again); it may not be ready when this returns.
     ///
     /// # Errors
     /// If there is no such node.
     pub fn start_enforcer(&mut self, fabric: &Fabric, node: &NodeName) -> Result<()> {
+        self.start_enforcer_with(fabric, node, &[])
+    }
+
+    /// The same with other values for some flags, each as `--name=value`.
+    ///
+    /// # Errors
+    /// If there is no such node.
+    pub fn start_enforcer_with(&mut self, fabric: &Fabric, node: &NodeName, flags: &[String]) -> Result<()> {
         let station = fabric
             .node(node)
             .with_context(|| format!("no node {node} in this lab"))?;
@@ -161,7 +196,13 @@ impl Control {
         std::fs::create_dir_all(&folder)?;
         let kubeconfig = folder.join("kubeconfig");
         std::fs::write(&kubeconfig, self.cluster(&node.cluster)?.kubeconfig(Role::Enforcer))?;
-        let child = enforcer_program(&self.programs, &self.folder, node).start(station.netns())?;
+        let mut program = enforcer_program(&self.programs, &self.folder, node);
+        let name = |flag: &str| flag.split('=').next().map(str::to_owned);
+        program
+            .arguments
+            .retain(|given| flags.iter().all(|flag| name(flag) != name(given)));
+        program.arguments.extend_from_slice(flags);
+        let child = program.start(station.netns())?;
         self.enforcers.insert(node.clone(), child);
         Ok(())
     }

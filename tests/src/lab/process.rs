@@ -121,10 +121,16 @@ impl Child {
 
     /// Ends it as an administrator would: SIGTERM, and after a while SIGKILL.
     pub async fn stop(mut self) {
+        self.terminate().await;
+    }
+
+    /// The same; how it ended.
+    pub async fn terminate(&mut self) -> Option<ExitStatus> {
         self.signal(libc::SIGTERM);
         if timeout(FAREWELL, self.ended()).await.is_err() {
             self.kill().await;
         }
+        *self.ended.borrow()
     }
 
     /// Ends it as `kill -9` does.

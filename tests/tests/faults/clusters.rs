@@ -1,0 +1,138 @@
+//! Kubeconfigs and API servers as they should not be: each is named, in the log once, and the others go on.
+
+use super::rig::{Rig, in_lab, name, node, wait_until};
+use super::traffic;
+use expect_test::expect;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use tests::apiserver::embedded::{Faults, Resource, Server, Verb};
+use tests::apiserver::{ApiServer, Role, Site};
+use tests::lab::ends::Verdict;
+use tests::lab::layout::Layout;
+
+/// A kubeconfig by hand.
+fn kubeconfig(server: SocketAddr, user: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+         contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+         clusters: [{{name: c, cluster: {{server: \"http://{server}\"}}}}]\n\
+         users: [{{name: u, user: {user}}}]\n"
+    )
+}
+
+/// A web server that is none of Kubernetes.
+async fn web_server() -> SocketAddr {
+    let page = axum::response::Html("<html><body>Welcome</body></html>");
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = axum::Router::new().fallback(async move || page);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+/// An API server that lets nobody list pods.
+async fn refusing(rig: &Rig<'_>) -> ApiServer {
+    let site = Site::loopback("refusing", rig.control.folder().path().to_owned());
+    let server = Server::start(site).await.unwrap();
+    server.set_faults(Faults {
+        forbidden: [Verb::List, Verb::Watch].map(|verb| (verb, Resource::Pods)).into(),
+        ..Faults::default()
+    });
+    ApiServer::Embedded(Box::new(server))
+}
+
+#[test]
+fn whatever_is_wrong_with_a_cluster_is_named_once_and_the_others_go_on() {
+    in_lab(Layout::Bridge, async |rig| {
+        let folder = rig.control.folder().clusters();
+        let (web, refusing) = (web_server().await, refusing(rig).await);
+        let closed = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let b = fs::read_to_string(folder.join("b.kubeconfig")).unwrap();
+        let files = [
+            ("a.yml", b.clone()),
+            ("-id-.yaml", b.clone()),
+            ("absent.yaml", kubeconfig(closed, "{token: t}")),
+            (
+                "exec.yaml",
+                kubeconfig(closed, "{exec: {apiVersion: v1, command: /bin/true}}"),
+            ),
+            ("html.yaml", kubeconfig(web, "{token: t}")),
+            ("outside.yaml", kubeconfig(closed, "{tokenFile: /etc/hostname}")),
+            ("provider.yaml", kubeconfig(closed, "{auth-provider: {name: gcp}}")),
+            ("refusing.yaml", refusing.kubeconfig(Role::Hub)),
+            ("twin.yaml", b),
+            ("yaml.yaml", "{ this is: no kubeconfig".to_owned()),
+        ];
+        for (name, content) in files {
+            fs::write(folder.join(name), content).unwrap();
+        }
+        let expected = expect![""];
+        let shown = async || rig.clusters().await.join("\n").replace(&web.to_string(), "WEB");
+        wait_until("every cluster's reason", async || {
+            shown().await == expected.data().trim()
+        })
+        .await;
+
+        // A look later nothing is said again.
+        fs::write(folder.join("late.yaml"), "{ later").unwrap();
+        rig.log_says("hub", "cluster=late").await;
+        fs::write(folder.join("latest.yaml"), "{ later still").unwrap();
+        rig.log_says("hub", "cluster=latest").await;
+        for cluster in [
+            "absent", "exec", "html", "outside", "provider", "refusing", "twin", "yaml",
+        ] {
+            let warnings = rig.log_lines("hub", &format!("cluster={cluster} "));
+            let warnings: Vec<_> = warnings.iter().filter(|line| line.contains("WARN")).collect();
+            assert_eq!(warnings.len(), 1, "{warnings:#?}");
+        }
+        assert_eq!(rig.log_lines("hub", "-id-.yaml").len(), 1);
+        let metrics = rig.hub_metrics().await;
+        for line in [
+            "bailey_hub_clusters{state=\"LIVE\"} 2",
+            "bailey_hub_kubeconfigs_refused 8",
+        ] {
+            assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+        }
+
+        others_go_on(rig).await;
+    });
+}
+
+/// Labels come and go; also on a node whose enforcer has never seen all clusters.
+async fn others_go_on(rig: &mut Rig<'_>) {
+    rig.label("b", "other", Some("client")).await;
+    rig.becomes("b/x/other", "a/x/db", Verdict::Allowed).await;
+    let database = node("a/node-1");
+    rig.control.kill_enforcer(&database).await.unwrap();
+    rig.control.start_enforcer(&rig.lab.fabric, &database).unwrap();
+    rig.label("b", "other", None).await;
+    rig.becomes("b/x/other", "a/x/db", Verdict::Refused).await;
+    rig.judge("b/x/remote", "a/x/db", Verdict::Allowed).await;
+}
+
+#[test]
+fn a_clusters_folder_that_is_empty_or_gone_changes_nothing_and_is_said() {
+    in_lab(Layout::Bridge, async |rig| {
+        let folder = rig.control.folder().clusters();
+        let away = folder.with_extension("away");
+        let before = rig.kernels();
+        let fault = async |value: u8| {
+            let line = format!("bailey_hub_clusters_folder_fault {value}\n");
+            wait_until(&line, async || rig.hub_metrics().await.contains(&line)).await;
+        };
+        traffic::during(&rig.verdicts(), async {
+            fs::rename(&folder, &away).unwrap();
+            fault(1).await;
+            fs::create_dir(&folder).unwrap();
+            rig.log_says("hub", "no kubeconfig").await;
+            assert_eq!(rig.clusters().await, ["a LIVE", "b LIVE"]);
+            fs::remove_dir(&folder).unwrap();
+            fs::rename(&away, &folder).unwrap();
+            fault(0).await;
+        })
+        .await;
+        assert_eq!(rig.kernels(), before);
+        let said = rig.log_lines("hub", "the clusters folder is no use");
+        assert_eq!(said.len(), 2, "{said:#?}");
+    });
+}

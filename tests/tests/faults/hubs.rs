@@ -1,0 +1,93 @@
+//! Enforcers whose hub is away, wrong or foreign, or that lack a right.
+
+use super::rig::{Rig, in_lab, node, programs, wait_until};
+use std::net::{IpAddr, SocketAddr};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tests::lab::ends::Verdict;
+use tests::lab::layout::Layout;
+use tests::lab::process::Program;
+use tests::lab::world::NodeName;
+use tokio::net::TcpListener;
+
+/// Runs `enforcer …` on a node: exit code, and what it says.
+async fn enforcer(rig: &Rig<'_>, on: &NodeName, arguments: &[&str]) -> (Option<i32>, String) {
+    let log = rig.control.folder().log("other");
+    let program = Program {
+        name: "enforcer".to_owned(),
+        binary: programs().enforcer.clone(),
+        arguments: arguments.iter().map(ToString::to_string).collect(),
+        log: log.clone(),
+    };
+    let netns = rig.lab.fabric.node(on).unwrap().netns();
+    let status = program.start(netns).unwrap().ended().await.unwrap();
+    (status.code(), std::fs::read_to_string(log).unwrap())
+}
+
+/// Accepts connections and answers each in the way of a web server; counts them.
+async fn web_server(ip: IpAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((ip, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let visits = Arc::new(AtomicUsize::new(0));
+    let counted = visits.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            stream.writable().await.unwrap();
+            let _ = stream.try_write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+        }
+    });
+    (address, visits)
+}
+
+#[test]
+fn without_a_hub_of_its_own_an_enforcer_protects_says_what_it_waits_for_and_tries_again() {
+    in_lab(Layout::Bridge, async |rig| {
+        let hub = rig.control.hub_address();
+        let (web, visits) = web_server(hub.ip()).await;
+        let closed = SocketAddr::new(hub.ip(), 1);
+        let foreign = rig.control.folder().pki("foreign");
+        let issued = Command::new(&programs().hub)
+            .args(["certs", "--out"])
+            .arg(&foreign)
+            .output();
+        assert!(issued.unwrap().status.success());
+        let cases = [
+            (
+                "a/node-1",
+                format!("--hub-ca={}/ca.crt", foreign.display()),
+                "is foreign: no CA in --hub-ca",
+            ),
+            ("a/node-2", format!("--hub=https://{web}"), "does not speak TLS"),
+            ("b/node-1", format!("--hub=https://{closed}"), "cannot be reached"),
+        ];
+        for (on, flag, _) in &cases {
+            let on = node(on);
+            rig.control.kill_enforcer(&on).await.unwrap();
+            let (code, said) = enforcer(rig, &on, &["cleanup"]).await;
+            assert_eq!(code, Some(0), "{said}");
+            rig.control
+                .start_enforcer_with(&rig.lab.fabric, &on, std::slice::from_ref(flag))
+                .unwrap();
+        }
+        rig.control.enforcers_ready().await.unwrap();
+        for (on, _, words) in &cases {
+            let log = format!("enforcer-{}", on.replace('/', "@"));
+            rig.log_says(&log, words).await;
+            let ready = rig.ask(&node(on), "/readyz").await;
+            assert!(ready.contains(words), "{on}: {ready}");
+            let metrics = rig.ask(&node(on), "/metrics").await;
+            assert!(metrics.contains("bailey_enforcer_hub_connected 0\n"), "{on}: {metrics}");
+        }
+        // The own cluster is known from its own API server; of the other nothing is, so nothing of it is let in.
+        rig.becomes("a/x/far", "a/x/db", Verdict::Allowed).await;
+        rig.judge("a/x/near", "a/x/db", Verdict::Allowed).await;
+        rig.judge("a/x/stranger", "a/x/db", Verdict::Refused).await;
+        rig.judge("b/x/remote", "a/x/db", Verdict::Refused).await;
+        rig.judge("b/x/remote", "b/x/other", Verdict::Refused).await;
+        wait_until("three visits", async || visits.load(Ordering::Relaxed) >= 3).await;
+        let said = rig.log_lines("enforcer-a@node-2", "does not speak TLS");
+        assert_eq!(said.len(), 1, "{said:#?}");
+    });
+}

@@ -1,0 +1,295 @@
+//! A small lab with all its programs: two clusters, three nodes, policies on both sides of what crosses clusters.
+
+use super::kernel_state::KernelState;
+use futures::FutureExt;
+use proto::model::ClusterName;
+use proto::wire::{Cluster, ListClustersRequest};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::OnceLock;
+use std::time::Duration;
+use tests::apiserver::Kind;
+use tests::lab::admin::Admin;
+use tests::lab::args::Network;
+use tests::lab::control::Control;
+use tests::lab::ends::{End, Probe, Verdict};
+use tests::lab::layout::Layout;
+use tests::lab::netns::Netns;
+use tests::lab::probe::{Path, Range};
+use tests::lab::programs::Programs;
+use tests::lab::settle;
+use tests::lab::setup::Lab;
+use tests::lab::wait::{Look, until};
+use tests::lab::world::{NodeName, World};
+
+/// How long anything may take to happen. It takes milliseconds, or what a feed waits between two tries.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The pods: cluster, name, node, host part of its addresses, whether it is a client.
+const PODS: [(&str, &str, &str, &str, bool); 6] = [
+    ("a", "db", "node-1", "1", false),
+    ("a", "near", "node-1", "2", true),
+    ("a", "stranger", "node-1", "3", false),
+    ("a", "far", "node-2", "4", true),
+    ("b", "remote", "node-1", "1", true),
+    ("b", "other", "node-1", "2", false),
+];
+
+/// Who reaches whom while the policies of [`policies`] are in force.
+const VERDICTS: [(&str, &str, Verdict); 8] = [
+    ("a/x/near", "a/x/db", Verdict::Allowed),
+    ("a/x/far", "a/x/db", Verdict::Allowed),
+    ("b/x/remote", "a/x/db", Verdict::Allowed),
+    ("a/x/stranger", "a/x/db", Verdict::Refused),
+    ("b/x/other", "a/x/db", Verdict::Refused),
+    ("b/x/remote", "a/x/stranger", Verdict::Refused),
+    ("b/x/remote", "b/x/other", Verdict::Refused),
+    ("a/x/far", "b/x/other", Verdict::Allowed),
+];
+
+pub fn name(cluster: &str) -> ClusterName {
+    cluster.parse().unwrap()
+}
+
+/// A pod of [`PODS`] as its API server has it.
+pub fn pod(cluster: &str, pod: &str) -> Value {
+    let &(cluster, name, node, host, is_client) = PODS
+        .iter()
+        .find(|(of, name, ..)| (*of, *name) == (cluster, pod))
+        .unwrap();
+    let net = if cluster == "a" { 1 } else { 2 };
+    let labels = if is_client {
+        json!({"app": name, "role": "client"})
+    } else {
+        json!({"app": name})
+    };
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": name, "namespace": "x", "labels": labels},
+        "spec": {"nodeName": node},
+        "status": {
+            "phase": "Running", "podIP": format!("10.{net}.0.{host}"),
+            "podIPs": [{"ip": format!("10.{net}.0.{host}")}, {"ip": format!("fd00:10:{net}::{host}")}],
+        },
+    })
+}
+
+pub fn world() -> World {
+    let mut world = World::default();
+    for (cluster, name, ..) in PODS {
+        let objects = world.clusters.entry(self::name(cluster)).or_default();
+        objects.push(pod(cluster, name));
+    }
+    world
+}
+
+pub fn policy(name: &str, spec: Value) -> Value {
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": name, "namespace": "x"}, "spec": spec,
+    })
+}
+
+/// One policy in each cluster; the verdicts of both depend on pods of the other.
+pub fn policies() -> BTreeMap<ClusterName, Value> {
+    let from_clients = policy(
+        "from-clients",
+        json!({
+            "podSelector": {"matchLabels": {"app": "db"}}, "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"podSelector": {"matchLabels": {"role": "client"}}}]}],
+        }),
+    );
+    let to_db = policy(
+        "to-db",
+        json!({
+            "podSelector": {"matchLabels": {"app": "remote"}}, "policyTypes": ["Egress"],
+            "egress": [{"to": [{"podSelector": {"matchLabels": {"app": "db"}}}]}],
+        }),
+    );
+    [(name("a"), from_clients), (name("b"), to_db)].into()
+}
+
+/// TCP over both families.
+pub fn probes() -> Vec<Probe> {
+    ["TCP/80/4", "TCP/80/6"].map(|probe| probe.parse().unwrap()).into()
+}
+
+pub fn node(name: &str) -> NodeName {
+    let (cluster, node) = name.split_once('/').unwrap();
+    NodeName {
+        cluster: self::name(cluster),
+        name: node.to_owned(),
+    }
+}
+
+/// The network with all its programs.
+pub struct Rig<'a> {
+    pub lab: &'a Lab,
+    pub control: Control,
+    pub range: Range<'a>,
+}
+
+/// Runs a test in a lab of its own, on this thread, with the policies in force and every refusal proven to be theirs.
+pub fn in_lab(layout: Layout, test: impl AsyncFnOnce(&mut Rig<'_>)) {
+    Netns::leave().expect("these tests make network namespaces: run them as root");
+    let network = Network {
+        layout,
+        apiserver: Kind::Embedded,
+    };
+    let lab = Lab::build(world(), &[].into(), network).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let range = Range::open(&lab.fabric, End::all(&lab.world), probes()).await.unwrap();
+        range.baseline().await.unwrap();
+        let control = lab.start(programs(), network).await.unwrap();
+        let mut rig = Rig {
+            lab: &lab,
+            control,
+            range,
+        };
+        for (cluster, policy) in policies() {
+            let cluster = rig.control.cluster(&cluster).unwrap();
+            cluster.write(&[policy]).await.unwrap();
+        }
+        rig.settle().await;
+        for (from, to, verdict) in VERDICTS {
+            rig.judge(from, to, verdict).await;
+        }
+        let tested = AssertUnwindSafe(test(&mut rig)).catch_unwind().await;
+        if let Err(panic) = tested {
+            eprintln!("{:#}", rig.control.explain(&anyhow::anyhow!("what the programs say:")));
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+/// The programs under test, built once.
+pub fn programs() -> &'static Programs {
+    static PROGRAMS: OnceLock<Programs> = OnceLock::new();
+    PROGRAMS.get_or_init(|| Programs::ready().unwrap())
+}
+
+impl<'a> Rig<'a> {
+    /// Waits until the policies of [`policies`] and all that the hub knows are in force everywhere.
+    pub async fn settle(&self) {
+        let policies = policies().into_keys().map(|cluster| (cluster, 1)).collect();
+        settle::wait(&self.control, &policies).await.unwrap();
+    }
+
+    pub fn nodes(&self) -> Vec<NodeName> {
+        self.control.enforcers().keys().cloned().collect()
+    }
+
+    /// Judges by packets, over both families.
+    pub async fn judge(&self, from: &str, to: &str, expected: Verdict) {
+        for (probe, path) in probes().into_iter().zip(self.paths(from, to)) {
+            let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
+            let verdict = self.range.judge_one(&from, &to, probe).await.unwrap();
+            assert_eq!(verdict, expected, "{probe} from {from} to {to} ({path:?})");
+        }
+    }
+
+    /// Waits until packets are judged like this, over both families.
+    pub async fn becomes(&self, from: &str, to: &str, expected: Verdict) {
+        let ends = (from.parse().unwrap(), to.parse().unwrap());
+        for probe in probes() {
+            wait_until(&format!("{probe} from {from} to {to} to be {expected:?}"), async || {
+                self.range.judge_one(&ends.0, &ends.1, probe).await.unwrap() == expected
+            })
+            .await;
+        }
+    }
+
+    /// The ways between two pods, one for each family.
+    pub fn paths(&self, from: &str, to: &str) -> Vec<Path<'a>> {
+        let (from, to): (End, End) = (from.parse().unwrap(), to.parse().unwrap());
+        let path = |probe| Path::find(&self.lab.fabric, &from, &to, probe).unwrap();
+        probes().into_iter().map(path).collect()
+    }
+
+    /// The ways of [`VERDICTS`], and what becomes of packets there.
+    pub fn verdicts(&self) -> Vec<(Path<'a>, Verdict)> {
+        let ways = VERDICTS.iter().flat_map(|(from, to, verdict)| {
+            let paths = self.paths(from, to);
+            paths.into_iter().map(|path| (path, *verdict))
+        });
+        ways.collect()
+    }
+
+    /// What every node's kernel holds.
+    pub fn kernels(&self) -> BTreeMap<NodeName, KernelState> {
+        let nodes = self.lab.fabric.nodes();
+        nodes
+            .map(|(name, station)| (name.clone(), station.netns().run(KernelState::read).unwrap()))
+            .collect()
+    }
+
+    /// `GET path` of an enforcer.
+    pub async fn ask(&self, node: &NodeName, path: &str) -> String {
+        let admin = Admin::Unix(self.control.folder().admin(node));
+        admin
+            .get(path)
+            .await
+            .map_or_else(|error| error.to_string(), |answer| answer.body)
+    }
+
+    /// The hub's metrics, or why there are none.
+    pub async fn hub_metrics(&self) -> String {
+        let answer = self.control.hub_admin().get("/metrics").await;
+        answer.map_or_else(|error| error.to_string(), |answer| answer.body)
+    }
+
+    /// The clusters as the hub lists them: id, state, reason.
+    pub async fn clusters(&self) -> Vec<String> {
+        let mut inventory = self.control.inventory().await.unwrap();
+        let answer = inventory.list_clusters(ListClustersRequest::default()).await.unwrap();
+        let line = |cluster: Cluster| {
+            let state = cluster.state().as_str_name();
+            format!("{} {state} {}", cluster.id, cluster.reason)
+                .trim_end()
+                .to_owned()
+        };
+        answer.into_inner().clusters.into_iter().map(line).collect()
+    }
+
+    /// A pod gets the label that the policy admits, or loses it.
+    pub async fn label(&self, cluster: &str, pod: &str, role: Option<&str>) {
+        let patch = json!({"metadata": {"labels": {"role": role}}});
+        let cluster = self.control.cluster(&name(cluster)).unwrap();
+        cluster
+            .patch(&self::pod(cluster.name().as_str(), pod), &patch)
+            .await
+            .unwrap();
+    }
+
+    /// Lines of a program's log that contain this.
+    pub fn log_lines(&self, program: &str, words: &str) -> Vec<String> {
+        let log = std::fs::read_to_string(self.control.folder().log(program)).unwrap();
+        log.lines()
+            .filter(|line| line.contains(words))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Waits until a program's log says this.
+    pub async fn log_says(&self, program: &str, words: &str) {
+        let what = format!("{words:?} in the log of {program}");
+        wait_until(&what, async || !self.log_lines(program, words).is_empty()).await;
+    }
+}
+
+/// Waits until something is so.
+pub async fn wait_until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let looked = until(LIMIT, async || {
+        Ok(if is_so().await {
+            Look::Done(())
+        } else {
+            Look::NotYet(what.to_owned())
+        })
+    });
+    looked.await.unwrap();
+}
