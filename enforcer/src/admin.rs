@@ -2,6 +2,7 @@
 //!
 //! Shell. `/healthz`, `/readyz`, `/metrics`, `/ruleset`; plain HTTP, on loopback or a Unix socket unless told otherwise.
 
+use crate::status::Readiness;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -51,8 +52,8 @@ impl fmt::Display for Address {
 /// What the admin server asks of its process.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// What readiness waits for; `None`: ready.
-    pub waiting_for: watch::Receiver<Option<String>>,
+    /// Whether this node is ready.
+    pub readiness: watch::Receiver<Readiness>,
     /// Where to ask for the text of the ruleset in force.
     pub ruleset: mpsc::Sender<oneshot::Sender<String>>,
     /// The metrics.
@@ -84,9 +85,10 @@ pub async fn serve(address: &Address, source: Source) -> std::io::Result<()> {
 }
 
 async fn readyz(State(source): State<Source>) -> impl IntoResponse {
-    match &*source.waiting_for.borrow() {
-        None => (StatusCode::OK, "ok\n".to_owned()),
-        Some(what) => (StatusCode::SERVICE_UNAVAILABLE, format!("{what}\n")),
+    match &*source.readiness.borrow() {
+        Readiness::Ready => (StatusCode::OK, "ok\n".to_owned()),
+        Readiness::WithoutHub(reason) => (StatusCode::OK, format!("ok, but no hub: {reason}\n")),
+        Readiness::WaitsFor(what) => (StatusCode::SERVICE_UNAVAILABLE, format!("{what}\n")),
     }
 }
 

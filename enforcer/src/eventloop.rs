@@ -6,7 +6,7 @@ use crate::dataplane;
 use crate::machine::{Input, Machine, Output};
 use crate::metrics::{ClusterLabel, Metrics};
 use crate::notice::Notice;
-use crate::status::Status;
+use crate::status::{Readiness, Status};
 use proto::model::ClusterState;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -28,8 +28,8 @@ pub struct Wires {
     pub resubscribe: watch::Sender<u64>,
     /// What is reported to the hub.
     pub status: watch::Sender<Option<Status>>,
-    /// What readiness waits for.
-    pub waiting_for: watch::Sender<Option<String>>,
+    /// What is said to who asks whether this node is ready.
+    pub readiness: watch::Sender<Readiness>,
     /// Requests for the text of the ruleset.
     pub ruleset_requests: mpsc::Receiver<oneshot::Sender<String>>,
 }
@@ -150,19 +150,10 @@ fn count(input: &Input, metrics: &Metrics) {
 /// Tells everybody who looks on what is so now; those who saw it already are not woken.
 fn publish(machine: &Machine, wires: &Wires, metrics: &Metrics) {
     let status = machine.status();
-    let waiting_for = if machine.is_ready() {
-        None
-    } else {
-        Some(
-            status
-                .trouble
-                .clone()
-                .unwrap_or_else(|| "the first pass is under way".to_owned()),
-        )
-    };
+    let readiness = machine.readiness();
     wires
-        .waiting_for
-        .send_if_modified(|old| std::mem::replace(old, waiting_for.clone()) != waiting_for);
+        .readiness
+        .send_if_modified(|old| std::mem::replace(old, readiness.clone()) != readiness);
     let known = wires.status.send_if_modified(|old| {
         let changed = old.as_ref() != Some(&status);
         if changed {

@@ -21,7 +21,7 @@ use crate::own_cluster::OwnCluster;
 use crate::plan::{Actual, Plan};
 use crate::policy::{NetworkPolicy, Policy, PolicyName};
 use crate::ruleset::{Ruleset, SetName};
-use crate::status::{Counts, Status};
+use crate::status::{Counts, Readiness, Status};
 use proto::mirror::Mirror;
 use proto::model::{ClusterName, Revision};
 use proto::observe::{Namespace, Pod};
@@ -152,6 +152,8 @@ pub struct Machine {
     own_cluster: OwnCluster,
     /// A frame made no sense: what is still queued of its stream is not listened to.
     deaf: bool,
+    /// Why no hub answers; `None`: one does.
+    hubless: Option<String>,
     /// Since when no hub says how the own cluster is; `None`: one does.
     unheard_since: Option<Instant>,
     kernel: Kernel,
@@ -184,6 +186,7 @@ impl Machine {
             wanted: Subjects::default(),
             policies_synced: false,
             pods: Pods::default(),
+            hubless: Some("none has answered yet".to_owned()),
             unheard_since: Some(now),
             kernel: Kernel::Unknown { read_at: now },
             enforced: None,
@@ -257,9 +260,16 @@ impl Machine {
         hub.into_iter().chain(kernel).min()
     }
 
-    /// Whether the kernel enforces all that this cluster's own API server says, once known in full.
-    pub fn is_ready(&self) -> bool {
-        self.enforced.is_some()
+    /// Whether the kernel enforces all that this cluster's own API server says, once known in full, and what is missing.
+    pub fn readiness(&self) -> Readiness {
+        match (&self.enforced, &self.hubless) {
+            (None, _) => Readiness::WaitsFor(
+                self.waiting_for()
+                    .unwrap_or_else(|| "the first pass is under way".to_owned()),
+            ),
+            (Some(_), Some(reason)) => Readiness::WithoutHub(reason.clone()),
+            (Some(_), None) => Readiness::Ready,
+        }
     }
 
     /// The ruleset of the last pass, for people.

@@ -9,6 +9,7 @@ use crate::kernel::Kernel;
 use crate::lock::{self, Lock};
 use crate::machine::{Input, Machine, Node};
 use crate::metrics::Metrics;
+use crate::status::Readiness;
 use crate::{dataplane, node, report};
 use anyhow::Context;
 use futures::{Stream, StreamExt};
@@ -109,7 +110,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
     let (resubscribe, again) = value::channel(0);
     let (follow_own_cluster, follow) = value::channel(false);
     let (status, reported) = value::channel(None);
-    let (waiting_for, readiness) = value::channel(Some("starting".to_owned()));
+    let (readiness, is_ready) = value::channel(Readiness::WaitsFor("starting".to_owned()));
     let (ruleset, ruleset_requests) = mpsc::channel(RULESET_REQUESTS);
     let dataplane = dataplane::start(kernel, inputs.clone()).context("cannot start the netlink thread")?;
 
@@ -117,7 +118,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
     let reporter = spawn_subscription(&mut tasks, hubs, &node, again, &inputs);
     spawn_watches(&mut tasks, &client, &node, follow, inputs);
     let source = admin::Source {
-        waiting_for: readiness,
+        readiness: is_ready,
         ruleset,
         registry: Arc::new(registry),
     };
@@ -139,7 +140,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
         follow_own_cluster,
         resubscribe,
         status,
-        waiting_for,
+        readiness,
         ruleset_requests,
     };
     tasks.spawn(named("the event loop", async move {

@@ -27,6 +27,18 @@ pub struct Status {
     pub trouble: Option<String>,
 }
 
+/// What a node's operator is told who asks whether it is ready.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Readiness {
+    /// Not all of this cluster's own word is in force yet; what for.
+    WaitsFor(String),
+    /// It is, but no hub answers, and why: other clusters are as last known. Local pods are protected, and an outage of
+    /// the hub must not look like one of the node (S126).
+    WithoutHub(String),
+    /// It is, and a hub answers.
+    Ready,
+}
+
 /// How much of each is in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {

@@ -17,6 +17,7 @@ impl Machine {
         match event {
             subscribe::Event::Connected(hub) => {
                 self.deaf = false;
+                self.hubless = None;
                 vec![Output::Say(Notice::HubConnected { hub })]
             }
             subscribe::Event::Frame(_) if self.deaf => Vec::new(),
@@ -24,6 +25,7 @@ impl Machine {
             subscribe::Event::Lost(reason) => {
                 self.mirror.disconnected();
                 self.unheard_since.get_or_insert(now);
+                self.hubless = Some(reason.clone());
                 vec![Output::Say(Notice::HubLost { reason })]
             }
         }

@@ -280,12 +280,14 @@ fn settled(hub: &mut Hub) -> Rig {
 #[test]
 fn nothing_is_told_to_the_kernel_before_both_local_kinds_are_known() {
     let mut rig = Rig::new();
+    rig.hear(Input::Hub(subscribe::Event::Connected("https://hub".to_owned())));
     rig.hear_at_once(Hub::new(1).snapshot("web", State::Live));
     rig.hear(Input::Policies(Event::Synced(vec![policy_for("web")])));
     rig.hear(Input::Pods(Event::Applied(local())));
-    assert_eq!((rig.plans.len(), rig.machine.is_ready()), (0, false));
+    let waits = Readiness::WaitsFor("waiting for this node's pods from this cluster's API server".to_owned());
+    assert_eq!((rig.plans.len(), rig.machine.readiness()), (0, waits));
     rig.hear(Input::Pods(Event::Synced(vec![local()])));
-    assert_eq!((rig.plans.len(), rig.machine.is_ready()), (1, true));
+    assert_eq!((rig.plans.len(), rig.machine.readiness()), (1, Readiness::Ready));
     assert_eq!(rig.admitted(), [true, true, false]);
 }
 
@@ -378,6 +380,10 @@ fn a_hub_that_goes_leaves_everything_as_it_is() {
     rig.plans.clear();
     rig.hear(Hub::lost()).wait(HUB_GRACE * 10);
     assert_eq!((rig.admitted(), rig.plans.len()), ([true, true, false], 0));
+    assert_eq!(
+        rig.machine.readiness(),
+        Readiness::WithoutHub("connection refused".to_owned())
+    );
     rig.hear_at_once(Hub::new(2).snapshot("web", State::Live));
     assert_eq!(
         (rig.admitted(), rig.plans.len()),

@@ -2,6 +2,7 @@
 
 use super::rig::{Rig, in_lab, node, programs, wait_until};
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,18 +12,90 @@ use tests::lab::process::Program;
 use tests::lab::world::NodeName;
 use tokio::net::TcpListener;
 
-/// Runs `enforcer …` on a node: exit code, and what it says.
-async fn enforcer(rig: &Rig<'_>, on: &NodeName, arguments: &[&str]) -> (Option<i32>, String) {
+/// Runs a program on a node: exit code, and what it says.
+async fn run(rig: &Rig<'_>, on: &NodeName, binary: &Path, arguments: Vec<String>) -> (Option<i32>, String) {
     let log = rig.control.folder().log("other");
     let program = Program {
-        name: "enforcer".to_owned(),
-        binary: programs().enforcer.clone(),
-        arguments: arguments.iter().map(ToString::to_string).collect(),
+        name: "another program".to_owned(),
+        binary: binary.to_owned(),
+        arguments,
         log: log.clone(),
     };
     let netns = rig.lab.fabric.node(on).unwrap().netns();
     let status = program.start(netns).unwrap().ended().await.unwrap();
-    (status.code(), std::fs::read_to_string(log).unwrap())
+    let said = std::fs::read_to_string(&log).unwrap();
+    std::fs::remove_file(log).unwrap();
+    (status.code(), said)
+}
+
+/// A command line that is wrong, a file that is, a right that is missing: exit code 2, and what to do. Nothing of the
+/// kernel's has changed.
+#[test]
+fn what_is_not_fit_to_run_ends_with_2_and_what_to_do() {
+    in_lab(Layout::Bridge, async |rig| {
+        let on = node("a/node-2");
+        rig.control.stop_enforcer(&on).await.unwrap();
+        let before = rig.kernels();
+        let folder = rig.control.folder();
+        let nonsense = folder.path().join("nonsense");
+        std::fs::write(&nonsense, "{ no kubeconfig").unwrap();
+        let good = folder.node(&on).join("kubeconfig");
+        let with = |kubeconfig: &Path| {
+            let kubeconfig = kubeconfig.display().to_string();
+            let words = [
+                "run",
+                "--hub",
+                "http://127.0.0.1:1",
+                "--cluster",
+                "a",
+                "--node",
+                "n",
+                "--kubeconfig",
+            ];
+            words
+                .map(str::to_owned)
+                .into_iter()
+                .chain([kubeconfig])
+                .collect::<Vec<_>>()
+        };
+        let without_right = |arguments: Vec<String>| {
+            let drop = [
+                "--bounding-set=-net_admin",
+                "--inh-caps=-net_admin",
+                programs().enforcer.to_str().unwrap(),
+            ];
+            drop.map(str::to_owned).into_iter().chain(arguments).collect::<Vec<_>>()
+        };
+        let enforcer = &programs().enforcer;
+        let setpriv = &PathBuf::from("setpriv");
+        let cases = [
+            (enforcer, vec!["run".to_owned()], "--hub <URL>"),
+            (
+                enforcer,
+                with(&folder.path().join("missing")),
+                "missing: No such file or directory",
+            ),
+            (enforcer, with(&nonsense), "it is no kubeconfig"),
+            (
+                setpriv,
+                without_right(with(&good)),
+                "no CAP_NET_ADMIN in this network namespace",
+            ),
+            (
+                setpriv,
+                without_right(vec!["cleanup".to_owned()]),
+                "no CAP_NET_ADMIN in this network namespace",
+            ),
+        ];
+        for (binary, arguments, words) in cases {
+            let (code, said) = run(rig, &on, binary, arguments.clone()).await;
+            assert!(
+                code == Some(2) && said.contains(words),
+                "{arguments:?}: {code:?} {said}"
+            );
+        }
+        assert_eq!(rig.kernels(), before);
+    });
 }
 
 /// Accepts connections and answers each in the way of a web server; counts them.
@@ -65,7 +138,7 @@ fn without_a_hub_of_its_own_an_enforcer_protects_says_what_it_waits_for_and_trie
         for (on, flag, _) in &cases {
             let on = node(on);
             rig.control.kill_enforcer(&on).await.unwrap();
-            let (code, said) = enforcer(rig, &on, &["cleanup"]).await;
+            let (code, said) = run(rig, &on, &programs().enforcer, vec!["cleanup".to_owned()]).await;
             assert_eq!(code, Some(0), "{said}");
             rig.control
                 .start_enforcer_with(&rig.lab.fabric, &on, std::slice::from_ref(flag))
