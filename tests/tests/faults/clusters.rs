@@ -41,29 +41,33 @@ async fn refusing(rig: &Rig<'_>) -> ApiServer {
     ApiServer::Embedded(Box::new(server))
 }
 
+/// Files for the clusters folder, each wrong in its own way; `b` is the kubeconfig of a member.
+fn bad_kubeconfigs(web: SocketAddr, refusing: &ApiServer, b: &str) -> [(&'static str, String); 10] {
+    let closed = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    [
+        ("a.yml", b.to_owned()),
+        ("-id-.yaml", b.to_owned()),
+        ("absent.yaml", kubeconfig(closed, "{token: t}")),
+        (
+            "exec.yaml",
+            kubeconfig(closed, "{exec: {apiVersion: v1, command: /bin/true}}"),
+        ),
+        ("html.yaml", kubeconfig(web, "{token: t}")),
+        ("outside.yaml", kubeconfig(closed, "{tokenFile: /etc/hostname}")),
+        ("provider.yaml", kubeconfig(closed, "{auth-provider: {name: gcp}}")),
+        ("refusing.yaml", refusing.kubeconfig(Role::Hub)),
+        ("twin.yaml", b.to_owned()),
+        ("yaml.yaml", "{ this is: no kubeconfig".to_owned()),
+    ]
+}
+
 #[test]
 fn whatever_is_wrong_with_a_cluster_is_named_once_and_the_others_go_on() {
     in_lab(Layout::Bridge, async |rig| {
         let folder = rig.control.folder().clusters();
         let (web, refusing) = (web_server().await, refusing(rig).await);
-        let closed = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let b = fs::read_to_string(folder.join("b.kubeconfig")).unwrap();
-        let files = [
-            ("a.yml", b.clone()),
-            ("-id-.yaml", b.clone()),
-            ("absent.yaml", kubeconfig(closed, "{token: t}")),
-            (
-                "exec.yaml",
-                kubeconfig(closed, "{exec: {apiVersion: v1, command: /bin/true}}"),
-            ),
-            ("html.yaml", kubeconfig(web, "{token: t}")),
-            ("outside.yaml", kubeconfig(closed, "{tokenFile: /etc/hostname}")),
-            ("provider.yaml", kubeconfig(closed, "{auth-provider: {name: gcp}}")),
-            ("refusing.yaml", refusing.kubeconfig(Role::Hub)),
-            ("twin.yaml", b),
-            ("yaml.yaml", "{ this is: no kubeconfig".to_owned()),
-        ];
-        for (name, content) in files {
+        for (name, content) in bad_kubeconfigs(web, &refusing, &b) {
             fs::write(folder.join(name), content).unwrap();
         }
         let shown = async || rig.clusters().await.join("\n");

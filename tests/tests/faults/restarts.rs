@@ -49,12 +49,7 @@ fn what_changes_while_the_hub_is_away_is_in_force_as_soon_as_it_can_be_known() {
     in_lab(Layout::Bridge, async |rig| {
         rig.control.kill_hub().await;
         let closed = policy("closed", json!({"podSelector": {"matchLabels": {"app": "far"}}}));
-        rig.control
-            .cluster(&name("a"))
-            .unwrap()
-            .write(&[closed.clone()])
-            .await
-            .unwrap();
+        rig.control.cluster(&name("a")).unwrap().write(&[closed]).await.unwrap();
         rig.becomes("b/x/other", "a/x/far", Verdict::Refused).await;
         rig.label("b", "remote", None).await;
         // The own cluster's labels are known without a hub, those of other clusters stay as they were.
