@@ -173,11 +173,6 @@ impl Cluster {
             .replace(&format!("https://{}", self.address), &format!("https://{door}"))
     }
 
-    /// Its API server, to be killed and restarted.
-    pub fn server_mut(&mut self) -> &mut ApiServer {
-        &mut self.server
-    }
-
     /// Writes objects of the kinds that Bailey reads, and the namespaces they are in. Others are passed over.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use super::rig::{Rig, in_lab, name, node, policy, wait_until};
 use super::traffic;
 use serde_json::json;
+use tests::apiserver::Lists;
 use tests::lab::ends::Verdict;
 use tests::lab::layout::Layout;
 
@@ -67,7 +68,7 @@ fn a_hub_that_restarts_while_a_cluster_is_away_takes_nothing_from_it_and_keeps_n
     in_lab(Layout::Bridge, async |rig| {
         let b = name("b");
         rig.control.kill_hub().await;
-        rig.control.cluster_mut(&b).unwrap().server_mut().kill().await.unwrap();
+        rig.control.cluster_mut(&b).unwrap().kill().await.unwrap();
         // Nor do enforcers remember: what is known of the cluster is what the kernels hold.
         kill_enforcers(rig).await;
         rig.control.start_hub().unwrap();
@@ -89,8 +90,8 @@ fn a_hub_that_restarts_while_a_cluster_is_away_takes_nothing_from_it_and_keeps_n
         rig.becomes("a/x/far", "a/x/db", Verdict::Refused).await;
         rig.judge("b/x/remote", "a/x/db", Verdict::Allowed).await;
 
-        let server = rig.control.cluster_mut(&b).unwrap().server_mut();
-        server.restart().await.unwrap();
+        let back = rig.control.cluster_mut(&b).unwrap();
+        back.restart_with(Lists::Streamed).await.unwrap();
         rig.label("b", "remote", None).await;
         rig.becomes("b/x/remote", "a/x/db", Verdict::Refused).await;
     });
