@@ -125,7 +125,8 @@ impl Ring {
             .frames
             .partition_point(|frame| frame.revision.sequence <= revision.sequence);
         let follows = match self.frames.get(index) {
-            Some(frame) => frame.revision.sequence == revision.sequence + 1,
+            // A heartbeat says that the delta to its revision is gone.
+            Some(next) => matches!(next.kind, Kind::Delta { .. }) && next.revision.sequence == revision.sequence + 1,
             None => revision == self.revision,
         };
         follows.then_some(Position(self.first + index as u64))

@@ -70,6 +70,17 @@ fn resumes_only_where_nothing_is_missed() {
 }
 
 #[test]
+fn a_heartbeat_is_not_the_change_that_led_to_its_revision() {
+    let mut ring = ring(some_instant());
+    for _ in 0..3 {
+        ring.push(frame(4, Kind::Heartbeat, some_instant()));
+    }
+    // The ring holds nothing but heartbeats of 4.
+    let since = [revision(7, 3), revision(7, 4)].map(|revision| ring.since(revision));
+    assert_eq!(since, [None, Some(ring.end())]);
+}
+
+#[test]
 fn an_empty_ring_continues_its_own_revision_only() {
     let ring = Ring::new(revision(7, 0), 30);
     assert_eq!(ring.since(revision(7, 0)), Some(ring.end()));
