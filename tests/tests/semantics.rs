@@ -17,6 +17,7 @@ mod semantics {
     pub mod simulation;
 }
 
+use semantics::enforcer::Happening;
 use semantics::product::{self, Rulesets};
 use semantics::settings::Settings;
 use semantics::simulation::Simulation;
@@ -126,9 +127,7 @@ fn judge(world: &ClusterSet, seed: u64, tally: &mut Tally) -> Option<Disagreemen
             }
         }
     }
-    for (rule, count) in judge.cited() {
-        *tally.citations.entry(rule).or_default() += count;
-    }
+    add(&mut tally.citations, judge.cited());
     first
 }
 
@@ -186,9 +185,13 @@ const WAYS: u64 = 5;
 /// How many nodes of each world run an enforcer.
 const ENFORCERS: usize = 2;
 
+/// How often each kind of thing must have happened in the default number of worlds.
+const LEAST_HAPPENINGS: u64 = 50;
+
 #[test]
 fn the_path_to_a_world_does_not_show_in_its_rulesets() {
     let Settings { worlds, seed, .. } = Settings::from_env();
+    let mut happened = Happening::ALL.map(|happening| (happening, 0)).into();
     for seed in seed..seed + worlds {
         let world = ClusterSet::random(seed);
         let settled = product::rulesets(&world);
@@ -206,7 +209,19 @@ fn the_path_to_a_world_does_not_show_in_its_rulesets() {
                     outcome.kernel_agrees,
                     "SEED={seed} way {way}, node {node}: the kernel holds something else"
                 );
+                add(&mut happened, outcome.happened);
             }
         }
+    }
+    println!("{happened:?}");
+    if worlds >= Settings::WORLDS {
+        let seldom = happened.iter().find(|(_, count)| **count < LEAST_HAPPENINGS);
+        assert!(seldom.is_none(), "too seldom: {seldom:?}");
+    }
+}
+
+fn add<K: Ord>(to: &mut BTreeMap<K, u64>, counts: impl IntoIterator<Item = (K, u64)>) {
+    for (key, count) in counts {
+        *to.entry(key).or_default() += count;
     }
 }

@@ -129,8 +129,8 @@ impl Generator<'_> {
             return Vec::new();
         }
         let mut container = self.container("i1");
-        if self.one_in(2) {
-            container["restartPolicy"] = json!("Always");
+        if let Some(policy) = self.pick(&[Some("Always"), Some("Always"), Some("OnFailure"), None]) {
+            container["restartPolicy"] = json!(policy);
         }
         vec![container]
     }

@@ -3,6 +3,7 @@
 use super::history::{Feed, History};
 use super::simulation::{Hub, namespaces, pods};
 use enforcer::machine::{Input, Machine, Node, Output};
+use enforcer::notice::Notice;
 use enforcer::plan::Actual;
 use enforcer::policy::NetworkPolicy;
 use enforcer::ruleset::Ruleset;
@@ -15,7 +16,7 @@ use proto::observe::{Namespace, Pod};
 use proto::selector::Switches;
 use proto::subscribe;
 use proto::wire::{Frame, frame::Body};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tests::oracle::NodeName;
@@ -43,6 +44,39 @@ pub struct Enforcer {
     resume: Option<Revision>,
     /// One in so many kernel calls fails.
     failures: Option<u8>,
+    happened: BTreeMap<Happening, u64>,
+}
+
+/// What may happen to an enforcer, and how often it did.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Happening {
+    /// A stream began with a snapshot.
+    Snapshot,
+    /// A stream began where an earlier one had ended.
+    Resumed,
+    /// A stream ended within a snapshot.
+    CutInSnapshot,
+    /// It was too slow, and the hub forgot what it had not heard.
+    FellBehind,
+    /// No hub spoke, and it asked its own API server.
+    FollowedOwnCluster,
+    /// A plan went to the kernel.
+    Planned,
+    /// The kernel failed.
+    KernelFailed,
+}
+
+impl Happening {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Snapshot,
+        Self::Resumed,
+        Self::CutInSnapshot,
+        Self::FellBehind,
+        Self::FollowedOwnCluster,
+        Self::Planned,
+        Self::KernelFailed,
+    ];
 }
 
 /// Where an enforcer has got to.
@@ -51,6 +85,8 @@ pub struct Outcome {
     pub ruleset: Ruleset,
     /// Whether its kernel holds exactly that.
     pub kernel_agrees: bool,
+    /// What happened on the way.
+    pub happened: BTreeMap<Happening, u64>,
 }
 
 impl Enforcer {
@@ -76,6 +112,7 @@ impl Enforcer {
             stream: None,
             resume: None,
             failures: Some(24),
+            happened: BTreeMap::new(),
         }
     }
 
@@ -112,6 +149,11 @@ impl Enforcer {
     pub fn listen(&mut self, hub: &mut Hub, now: Instant, rng: &mut Rng) -> bool {
         let Some(stream) = &mut self.stream else {
             self.stream = hub.subscribe(self.resume, now);
+            match &self.stream {
+                Some(stream) if stream.snapshot.is_empty() => self.note(Happening::Resumed),
+                Some(_) => self.note(Happening::Snapshot),
+                None => {}
+            }
             return self.stream.is_some();
         };
         let frames = match stream.snapshot.pop_front() {
@@ -123,6 +165,7 @@ impl Enforcer {
                 }
                 Next::End => return false,
                 Next::Gone => {
+                    self.note(Happening::FellBehind);
                     self.cut(now, rng);
                     return true;
                 }
@@ -140,7 +183,10 @@ impl Enforcer {
 
     /// Its stream ends.
     pub fn cut(&mut self, now: Instant, rng: &mut Rng) {
-        if self.stream.take().is_some() {
+        if let Some(stream) = self.stream.take() {
+            if !stream.snapshot.is_empty() {
+                self.note(Happening::CutInSnapshot);
+            }
             self.hear(Input::Hub(subscribe::Event::Lost("cut".to_owned())), now, rng);
         }
     }
@@ -159,13 +205,18 @@ impl Enforcer {
 
     fn perform(&mut self, outputs: Vec<Output>, now: Instant, rng: &mut Rng) {
         for output in outputs {
-            let fails = self.failures.is_some_and(|one_in| rng.u8(..one_in) == 0);
+            let fails = matches!(output, Output::Read | Output::Apply(_))
+                && self.failures.is_some_and(|one_in| rng.u8(..one_in) == 0);
+            if fails {
+                self.note(Happening::KernelFailed);
+            }
             let answer = match output {
                 Output::Read if fails => Input::Kernel(Err("no memory".to_owned())),
                 Output::Read => Input::Kernel(Ok(self.kernel.clone())),
                 // What a failed plan leaves behind is what was there, or what should be.
                 Output::Apply(_) if fails && rng.bool() => Input::Done(Err("no memory".to_owned())),
                 Output::Apply(plan) => {
+                    self.note(Happening::Planned);
                     self.kernel = std::mem::take(&mut self.kernel).after(&plan, &BTreeSet::new());
                     Input::Done(if fails {
                         Err("no answer".to_owned())
@@ -174,6 +225,7 @@ impl Enforcer {
                     })
                 }
                 Output::FollowOwnCluster => {
+                    self.note(Happening::FollowedOwnCluster);
                     self.follows_own = true;
                     self.own_pods.restart();
                     self.own_namespaces.restart();
@@ -183,8 +235,8 @@ impl Enforcer {
                     self.follows_own = false;
                     continue;
                 }
-                Output::Resubscribe => panic!("the hub's frames made no sense"),
-                Output::Say(_) | Output::Enforced { .. } => continue,
+                Output::Say(Notice::HubSenseless { reason }) => panic!("{reason}"),
+                Output::Resubscribe | Output::Say(_) | Output::Enforced { .. } => continue,
             };
             self.hear(answer, now, rng);
         }
@@ -210,6 +262,14 @@ impl Enforcer {
     pub fn into_outcome(self) -> Outcome {
         let ruleset = self.machine.ruleset().clone();
         let kernel_agrees = Actual::of(&ruleset) == self.kernel;
-        Outcome { ruleset, kernel_agrees }
+        Outcome {
+            ruleset,
+            kernel_agrees,
+            happened: self.happened,
+        }
+    }
+
+    fn note(&mut self, happening: Happening) {
+        *self.happened.entry(happening).or_default() += 1;
     }
 }

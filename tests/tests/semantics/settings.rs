@@ -15,7 +15,7 @@ impl Settings {
     pub const VERDICTS: u64 = 200_000;
 
     /// How many worlds happen by default.
-    const WORLDS: u64 = 200;
+    pub const WORLDS: u64 = 200;
 
     /// The first world by default.
     const SEED: u64 = 1;

@@ -20,6 +20,9 @@ use tests::worlds::{Cluster, ClusterSet};
 /// How many things happen before all that is left is said.
 const STEPS: usize = 150;
 
+/// A few frames' worth: subscribers that do not listen for a while fall behind.
+const RING_LIMIT_BYTES: usize = 512;
+
 /// A cluster, as the hub's feeds see it.
 struct Source {
     name: ClusterName,
@@ -216,7 +219,7 @@ impl Source {
 impl Hub {
     fn new(epoch: Epoch, now: Instant) -> Self {
         let machine = Machine::new(epoch, now);
-        let ring = Ring::new(machine.revision(), 4096);
+        let ring = Ring::new(machine.revision(), RING_LIMIT_BYTES);
         Self { machine, ring }
     }
 
