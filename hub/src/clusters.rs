@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 use folder::{Digest, Folder, Kubeconfig, Listing, Order, is_kubeconfig};
 use futures::StreamExt;
-use proto::kubeconfig::{Access, Trust};
+use proto::kubeconfig::{Access, Trust, cluster_uid};
 use proto::model::ClusterName;
 use proto::observe::Observe;
 use proto::tls::with_sources;
@@ -18,6 +18,7 @@ use proto::watch::{Event, Pace, Selection, watch};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -39,8 +40,25 @@ pub struct Clusters {
     scan: Scan,
     folder: Folder,
     connections: u64,
-    feeds: JoinSet<()>,
-    running: BTreeMap<ClusterName, [AbortHandle; 2]>,
+    feeds: JoinSet<Ended>,
+    running: BTreeMap<ClusterName, Running>,
+}
+
+/// The connection to a cluster.
+#[derive(Debug)]
+struct Running {
+    connection: Connection,
+    access: Access,
+    feeds: [AbortHandle; 2],
+}
+
+/// Why a feed has ended.
+#[derive(Debug)]
+enum Ended {
+    /// Nobody takes inputs any more.
+    Unheard,
+    /// Another cluster answers at the address.
+    Replaced(ClusterName, Connection),
 }
 
 /// Nobody takes inputs any more.
@@ -74,8 +92,13 @@ impl Clusters {
                     }
                 }
                 Some(ended) = self.feeds.join_next() => match ended {
-                    // An order stopped it, or there is nobody left to tell.
-                    Ok(()) => {}
+                    Ok(Ended::Replaced(cluster, connection)) => {
+                        if self.reconnect(cluster, connection).await.is_err() {
+                            return;
+                        }
+                    }
+                    Ok(Ended::Unheard) => {}
+                    // An order stopped it.
                     Err(error) if error.is_cancelled() => {}
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
                 },
@@ -95,7 +118,7 @@ impl Clusters {
 
     async fn perform(&mut self, order: Order) -> Result<(), Stopped> {
         match order {
-            Order::Connect(cluster, kubeconfig) => self.connect(cluster, &kubeconfig.access).await,
+            Order::Connect(cluster, kubeconfig) => self.connect(cluster, kubeconfig.access).await,
             Order::Refuse(cluster, reason) => self.tell(Input::Refused { cluster, reason }).await,
             Order::Accept(cluster) => self.tell(Input::Accepted { cluster }).await,
             Order::Leave(cluster) => {
@@ -120,7 +143,18 @@ impl Clusters {
         }
     }
 
-    async fn connect(&mut self, cluster: ClusterName, access: &Access) -> Result<(), Stopped> {
+    /// What was said on this connection is of a cluster that is no more: all is listed anew, on a new one. If both feeds
+    /// notice, the second is late.
+    async fn reconnect(&mut self, cluster: ClusterName, replaced: Connection) -> Result<(), Stopped> {
+        let running = self.running.get(&cluster).filter(|one| one.connection == replaced);
+        let Some(access) = running.map(|one| one.access.clone()) else {
+            return Ok(());
+        };
+        tracing::warn!(%cluster, server = access.server(), "another cluster answers (another UID of namespace kube-system)");
+        self.connect(cluster, access).await
+    }
+
+    async fn connect(&mut self, cluster: ClusterName, access: Access) -> Result<(), Stopped> {
         let client = match access.client() {
             Ok(client) => client,
             Err(error) => {
@@ -146,7 +180,12 @@ impl Clusters {
         };
         let pods = self.feeds.spawn(feed.clone().follow(Observed::Pods));
         let namespaces = self.feeds.spawn(feed.follow(Observed::Namespaces));
-        self.running.insert(cluster, [pods, namespaces]);
+        let running = Running {
+            connection,
+            access,
+            feeds: [pods, namespaces],
+        };
+        self.running.insert(cluster, running);
         Ok(())
     }
 
@@ -155,7 +194,7 @@ impl Clusters {
     }
 
     fn stop(&mut self, cluster: &ClusterName) {
-        for feed in self.running.remove(cluster).into_iter().flatten() {
+        for feed in self.running.remove(cluster).into_iter().flat_map(|one| one.feeds) {
             feed.abort();
         }
     }
@@ -171,20 +210,38 @@ struct Feed {
 }
 
 impl Feed {
-    /// Passes on what the API server says of one kind.
-    async fn follow<K: Observe>(self, observed: fn(Event<K>) -> Observed) {
-        let events = watch(self.client, Selection::All, Pace::default());
+    /// Passes on what the API server says of one kind, for as long as it is that of one cluster.
+    async fn follow<K: Observe>(self, observed: fn(Event<K>) -> Observed) -> Ended {
+        let events = watch(self.client.clone(), Selection::All, Pace::default());
         let mut events = std::pin::pin!(events);
+        let mut uid = None;
         while let Some(event) = events.next().await {
+            if may_be_another(&event)
+                && let Ok(found) = cluster_uid(&self.client).await
+                && *uid.get_or_insert_with(|| Arc::clone(&found)) != found
+            {
+                return Ended::Replaced(self.cluster, self.connection);
+            }
             let input = Input::Observed {
                 cluster: self.cluster.clone(),
                 connection: self.connection,
                 observed: observed(event),
             };
             if self.inputs.send(input).await.is_err() {
-                return;
+                break;
             }
         }
+        Ended::Unheard
+    }
+}
+
+/// Whether the API server that says this may be another cluster's than the one before: after a list, and whenever a
+/// watch was taken up again, which nothing tells from other signs of life. A version in the future of the new cluster
+/// is no error to it: it would just never tell of what is no more.
+fn may_be_another<K>(event: &Event<K>) -> bool {
+    match event {
+        Event::Synced(_) | Event::Heard => true,
+        Event::Applied(_) | Event::Deleted(_) | Event::Lost(_) => false,
     }
 }
 

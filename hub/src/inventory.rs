@@ -5,8 +5,9 @@
 //! a new [`Connection`]: what it says is collected beside the published content and replaces it, by difference, when it
 //! is complete, so that half a list is never taken for a small world.
 //!
-//! Two ids with one cluster behind them, told by the UID of `kube-system`, would give each pod two identities: the
-//! second to be complete is refused for as long as the first is a member (S115).
+//! Two ids with one cluster behind them, told by the UID of `kube-system`, would give each pod two identities: the one
+//! that was known first is a member, and the other refused for as long as it is (S115). Which list comes first decides
+//! nothing: after a restart all of a folder is known in the order of ids. Who is refused has LEFT to subscribers.
 //!
 //! What is published is a function of the current objects and connections, never of the order of events (S120). How it
 //! is numbered, framed and sent is [`crate::log`]'s business.
@@ -52,6 +53,8 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Inventory {
     members: BTreeMap<ClusterName, Member>,
+    /// How many members there have ever been.
+    joined: u64,
 }
 
 impl Inventory {
@@ -126,7 +129,7 @@ impl Inventory {
         let before = member.state();
         let touched = member.apply(observed, now);
         let mut changes = self.changes(cluster, touched);
-        changes.extend(self.publish_if_complete(cluster));
+        changes.extend(self.publish_if_complete(cluster, now));
         changes.extend(self.state_change(cluster, before, now));
         changes.extend(self.admit_refused_for(cluster, now));
         changes
@@ -146,7 +149,10 @@ impl Inventory {
     /// Changes a member that is created where it is not known yet, and says what became of its state.
     fn update(&mut self, cluster: &ClusterName, now: Instant, change: impl FnOnce(&mut Member)) -> Vec<Change> {
         let known = self.members.contains_key(cluster);
-        let member = self.members.entry(cluster.clone()).or_insert_with(|| Member::new(now));
+        let member = self.members.entry(cluster.clone()).or_insert_with(|| {
+            self.joined += 1;
+            Member::new(Seniority(self.joined), now)
+        });
         let before = member.state();
         change(member);
         if known {
@@ -157,16 +163,22 @@ impl Inventory {
     }
 
     /// Publishes what a new connection has collected, once it is complete and nobody else's.
-    fn publish_if_complete(&mut self, cluster: &ClusterName) -> Vec<Change> {
+    fn publish_if_complete(&mut self, cluster: &ClusterName, now: Instant) -> Vec<Change> {
         let Some(member) = self.members.get(cluster).filter(|member| member.is_complete()) else {
             return Vec::new();
         };
-        let first = member.next_uid().and_then(|uid| self.holder_of(uid, cluster));
-        let member = self.members.get_mut(cluster).expect("it was there a moment ago");
-        if let Some(first) = first {
-            member.set_duplicates(first);
-            return Vec::new();
+        let holder = member.next_uid().and_then(|uid| self.holder_of(uid, cluster));
+        let mut displaced = None;
+        if let Some(holder) = holder {
+            // Whoever is a member already and is led to another one by new credentials must not take its place.
+            let is_first = !member.is_published() && member.seniority() < self.members[&holder].seniority();
+            if !is_first {
+                return self.refuse_for(cluster, holder);
+            }
+            let member = self.members.get_mut(&holder).expect("it holds the cluster");
+            displaced = Some((holder, member.withdraw(cluster.clone(), now)));
         }
+        let member = self.members.get_mut(cluster).expect("it was there a moment ago");
         let replaced = member.is_replaced();
         let mut changes = Vec::new();
         if replaced {
@@ -182,7 +194,28 @@ impl Inventory {
         if replaced {
             changes.push(Change::Cluster(cluster.clone(), ClusterState::Live));
         }
+        if let Some((holder, touched)) = displaced {
+            // Only now: an address goes from one owner to the other without having had none.
+            changes.extend(self.changes(&holder, touched));
+            changes.push(Change::Cluster(holder, ClusterState::Left));
+        }
         changes
+    }
+
+    /// The cluster behind this id is another member's. If nothing of it is published it is no member to subscribers, or
+    /// they would keep for it what an earlier hub said, for ever.
+    fn refuse_for(&mut self, cluster: &ClusterName, first: ClusterName) -> Vec<Change> {
+        let member = self
+            .members
+            .get_mut(cluster)
+            .expect("it is refused because it is there");
+        let is_new = member.duplicates() != Some(&first);
+        member.set_duplicates(first);
+        if is_new && !member.is_published() {
+            vec![Change::Cluster(cluster.clone(), ClusterState::Left)]
+        } else {
+            Vec::new()
+        }
     }
 
     /// Publishes whoever was refused for having the cluster behind it that `first` had, if that is true no more.
@@ -196,7 +229,7 @@ impl Inventory {
         let mut changes = Vec::new();
         for cluster in waiting {
             let before = self.members[&cluster].state();
-            changes.extend(self.publish_if_complete(&cluster));
+            changes.extend(self.publish_if_complete(&cluster, now));
             changes.extend(self.state_change(&cluster, before, now));
         }
         changes
@@ -237,6 +270,10 @@ impl Inventory {
         namespaces.chain(owners).collect()
     }
 }
+
+/// Since when a cluster is known, compared with others: the lower, the longer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Seniority(u64);
 
 /// Names of things whose published value may have changed.
 #[derive(Debug, Default)]

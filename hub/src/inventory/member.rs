@@ -2,7 +2,7 @@
 //!
 //! Pure. It knows nothing of other clusters.
 
-use super::{Connection, Observed, Touched};
+use super::{Connection, Observed, Seniority, Touched};
 use proto::model::{ClusterName, ClusterState};
 use proto::observe::Namespace;
 use proto::pods::Pods;
@@ -113,6 +113,7 @@ struct Lost {
 /// One cluster.
 #[derive(Debug)]
 pub struct Member {
+    seniority: Seniority,
     server: String,
     connection: Option<Connection>,
     /// What subscribers and queries see.
@@ -128,8 +129,9 @@ pub struct Member {
 }
 
 impl Member {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(seniority: Seniority, now: Instant) -> Self {
         Self {
+            seniority,
             server: String::new(),
             connection: None,
             content: Content::default(),
@@ -215,6 +217,10 @@ impl Member {
         self.content.is_complete()
     }
 
+    pub(super) fn seniority(&self) -> Seniority {
+        self.seniority
+    }
+
     pub(super) fn connection(&self) -> Option<Connection> {
         self.connection
     }
@@ -298,6 +304,16 @@ impl Member {
         let after = self.content.everything();
         touched.namespaces.extend(after.namespaces);
         touched.addresses.extend(after.addresses);
+        touched
+    }
+
+    /// Takes back all that is published because it is `first`'s; what the feeds say goes on being collected.
+    pub(super) fn withdraw(&mut self, first: ClusterName, now: Instant) -> Touched {
+        let touched = self.content.everything();
+        let content = std::mem::take(&mut self.content);
+        self.next.get_or_insert(content);
+        self.duplicates = Some(first);
+        self.state_changed(now);
         touched
     }
 

@@ -256,7 +256,7 @@ fn one_cluster_under_two_ids_is_published_once() {
         &world,
         expect_test::expect![[r#"
         a Live
-        b Syncing
+        b Left
         a/kube-system 
         a/shop team=shop
         10.1.0.1 a/shop(app=web)
@@ -279,6 +279,43 @@ fn one_cluster_under_two_ids_is_published_once() {
     "#]],
     );
     assert_eq!(world.reason("b"), None);
+}
+
+#[test]
+fn of_two_ids_with_one_cluster_the_one_known_first_is_the_member_whoever_is_listed_first() {
+    let pods = || vec![pod("shop/web", &["10.1.0.1"], "app=web")];
+    let mut world = World::new();
+    world.connect("a", 1);
+    world.connect("b", 1);
+    for id in ["b", "a"] {
+        world.namespaces(id, Event::Synced(shop("one")));
+        world.pods(id, Event::Synced(pods()));
+    }
+    let mut direct = World::new();
+    direct.connect("a", 1);
+    direct.connect("b", 1);
+    for id in ["a", "b"] {
+        direct.namespaces(id, Event::Synced(shop("one")));
+        direct.pods(id, Event::Synced(pods()));
+    }
+    assert_eq!(world.published.text(), direct.published.text());
+    assert_eq!(world.reason("a"), None);
+    assert!(world.reason("b").unwrap().contains("is a already"));
+
+    // What the other says meanwhile is kept for the day on which it is alone.
+    world.pods("b", Event::Applied(pod("shop/db", &["10.1.0.2"], "app=db")));
+    world.leave("a");
+    check(
+        &world,
+        expect_test::expect![[r#"
+        a Left
+        b Live
+        b/kube-system 
+        b/shop team=shop
+        10.1.0.1 b/shop(app=web)
+        10.1.0.2 b/shop(app=db)
+    "#]],
+    );
 }
 
 #[test]

@@ -150,6 +150,18 @@ impl Server {
         self.serve_on(listener)
     }
 
+    /// Puts another cluster in this one's place: its own `kube-system`, nothing else, the same address and credentials.
+    pub async fn rebuild(&mut self) -> anyhow::Result<()> {
+        self.kill().await?;
+        let api = Api::new(fastrand::Rng::new(), Timestamp::now());
+        self.shared.head.send_replace(api.store().revision());
+        *self.shared.api.lock().expect("no holder panics") = api;
+        let listener = TcpListener::bind(self.listen)
+            .await
+            .with_context(|| format!("listening on {} again", self.listen))?;
+        self.serve_on(listener)
+    }
+
     fn serve_on(&mut self, listener: TcpListener) -> anyhow::Result<()> {
         let tls = acceptor(&self.credentials)?;
         self.serving = Some(tokio::spawn(accept(listener, tls, self.shared.clone())));

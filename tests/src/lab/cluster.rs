@@ -6,7 +6,7 @@ mod controllers;
 
 use super::address::Service;
 use crate::apiserver::{ApiServer, Kind, Lists, Role, Site};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use proto::model::ClusterName;
@@ -145,6 +145,17 @@ impl Cluster {
     /// If it does not become ready.
     pub async fn restart_with(&mut self, lists: Lists) -> Result<()> {
         self.server.restart_with(lists).await
+    }
+
+    /// Puts another cluster in its place, empty, behind the same address and with the same credentials.
+    ///
+    /// # Errors
+    /// If the API server is a real one.
+    pub async fn rebuild(&mut self) -> Result<()> {
+        match &mut self.server {
+            ApiServer::Embedded(server) => server.rebuild().await,
+            ApiServer::Real(_) => bail!("only the embedded API server can be another cluster's"),
+        }
     }
 
     /// How its API server answers who wants a list as a stream: by asking for one.

@@ -1,6 +1,6 @@
 //! Kubeconfigs and API servers as they should not be: each is named, in the log once, and the others go on.
 
-use super::rig::{Rig, in_lab, node, wait_until};
+use super::rig::{Rig, in_lab, name, node, pod, wait_until};
 use super::traffic;
 use expect_test::expect;
 use std::fs;
@@ -135,6 +135,21 @@ async fn others_go_on(rig: &mut Rig<'_>) {
     rig.label("b", "other", None).await;
     rig.becomes("b/x/other", "a/x/db", Verdict::Refused).await;
     rig.judge("b/x/remote", "a/x/db", Verdict::Allowed).await;
+}
+
+#[test]
+fn another_cluster_behind_the_same_address_takes_the_place_of_the_one_before() {
+    in_lab(Layout::Bridge, async |rig| {
+        let b = rig.control.cluster_mut(&name("b")).unwrap();
+        b.rebuild().await.unwrap();
+        b.write(&[pod("b", "other")]).await.unwrap();
+        rig.label("b", "other", Some("client")).await;
+        rig.becomes("b/x/other", "a/x/db", Verdict::Allowed).await;
+        rig.becomes("b/x/remote", "a/x/db", Verdict::Refused).await;
+        assert_eq!(rig.clusters().await, ["a LIVE", "b LIVE"]);
+        let said = rig.log_lines("hub", "another cluster answers");
+        assert_eq!(said.len(), 1, "{said:#?}");
+    });
 }
 
 #[test]
