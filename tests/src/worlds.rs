@@ -4,6 +4,7 @@
 //! A world is its seed: the same one on every machine. Objects are what API servers would send, odd ones included; what
 //! any of it means is [`crate::oracle`]'s business.
 
+pub mod buildable;
 mod pods;
 mod policies;
 pub mod shrink;
