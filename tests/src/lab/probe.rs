@@ -14,11 +14,15 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long an answer may take: four orders of magnitude more than it takes on an idle machine.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// How often a probe is sent before it counts as refused.
 const ATTEMPTS: usize = 3;
+/// How long a network that was just built may refuse: the kernel lets packets through a new link once it has noticed that
+/// both ends are up, for which it takes up to a second (linkwatch), and longer on a busy machine.
+const LINKS_COME_UP: Duration = Duration::from_secs(5);
 /// Probes under way at once. Bounds sockets, and keeps answers well within [`PATIENCE`].
 const CONCURRENT: usize = 512;
 /// How many source ports in a row may be in use.
@@ -161,24 +165,34 @@ impl<'a> Range<'a> {
         Ok(Verdict::Refused)
     }
 
-    /// Judges a network without policies.
+    /// Judges a network without policies, which may have been built a moment ago.
     ///
     /// # Errors
     /// If anything is refused.
     pub async fn baseline(&self) -> Result<Baseline> {
-        let tables = self.judge().await?;
-        for table in &tables {
-            for (from, row) in self.ends.iter().zip(&table.rows) {
-                if let Some(to) = row.iter().position(|verdict| *verdict == Verdict::Refused) {
-                    bail!(Broken {
-                        probe: table.probe,
-                        from: from.clone(),
-                        to: self.ends[to].clone()
-                    });
-                }
+        let start = Instant::now();
+        loop {
+            let tables = self.judge().await?;
+            match self.broken(&tables) {
+                None => return Ok(Baseline(tables)),
+                Some(broken) if start.elapsed() >= LINKS_COME_UP => bail!(broken),
+                Some(_) => {}
             }
         }
-        Ok(Baseline(tables))
+    }
+
+    /// The first refusal.
+    fn broken(&self, tables: &[Table]) -> Option<Broken> {
+        tables.iter().find_map(|table| {
+            self.ends.iter().zip(&table.rows).find_map(|(from, row)| {
+                let to = row.iter().position(|verdict| *verdict == Verdict::Refused)?;
+                Some(Broken {
+                    probe: table.probe,
+                    from: from.clone(),
+                    to: self.ends[to].clone(),
+                })
+            })
+        })
     }
 }
 

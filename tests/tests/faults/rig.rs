@@ -2,6 +2,7 @@
 
 use super::kernel_state::KernelState;
 use futures::FutureExt;
+use futures::future::{join_all, try_join_all};
 use proto::model::ClusterName;
 use proto::wire::{Cluster, ListClustersRequest};
 use serde_json::{Value, json};
@@ -156,9 +157,7 @@ pub fn in_lab(layout: Layout, test: impl AsyncFnOnce(&mut Rig<'_>)) {
             cluster.write(&[policy]).await.unwrap();
         }
         rig.settle().await;
-        for (from, to, verdict) in VERDICTS {
-            rig.judge(from, to, verdict).await;
-        }
+        join_all(VERDICTS.map(|(from, to, verdict)| rig.judge(from, to, verdict))).await;
         let tested = AssertUnwindSafe(test(&mut rig)).catch_unwind().await;
         if let Err(panic) = tested {
             eprintln!("{:#}", rig.control.explain(&anyhow::anyhow!("what the programs say:")));
@@ -186,22 +185,26 @@ impl<'a> Rig<'a> {
 
     /// Judges by packets, over both families.
     pub async fn judge(&self, from: &str, to: &str, expected: Verdict) {
-        for (probe, path) in probes().into_iter().zip(self.paths(from, to)) {
-            let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
-            let verdict = self.range.judge_one(&from, &to, probe).await.unwrap();
-            assert_eq!(verdict, expected, "{probe} from {from} to {to} ({path:?})");
+        for (probe, verdict) in probes().iter().zip(self.verdict(from, to).await) {
+            assert_eq!(verdict, expected, "{probe} from {from} to {to}");
         }
     }
 
     /// Waits until packets are judged like this, over both families.
     pub async fn becomes(&self, from: &str, to: &str, expected: Verdict) {
-        let ends = (from.parse().unwrap(), to.parse().unwrap());
-        for probe in probes() {
-            wait_until(&format!("{probe} from {from} to {to} to be {expected:?}"), async || {
-                self.range.judge_one(&ends.0, &ends.1, probe).await.unwrap() == expected
-            })
-            .await;
-        }
+        wait_until(&format!("TCP from {from} to {to} to be {expected:?}"), async || {
+            self.verdict(from, to).await.iter().all(|verdict| *verdict == expected)
+        })
+        .await;
+    }
+
+    /// For each probe, the verdict of packets.
+    async fn verdict(&self, from: &str, to: &str) -> Vec<Verdict> {
+        let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
+        let probes = probes()
+            .into_iter()
+            .map(|probe| self.range.judge_one(&from, &to, probe));
+        try_join_all(probes).await.unwrap()
     }
 
     /// The ways between two pods, one for each family.
