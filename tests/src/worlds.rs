@@ -38,8 +38,11 @@ const VALUES: [&str; 4] = [
 /// Names of container ports.
 const PORT_NAMES: [&str; 3] = ["http", "metrics", "a-1"];
 
-/// Numbers of container ports, of policies' ports and of probes.
-pub const PORTS: [u16; 6] = [1, 80, 81, 8080, 8081, 65535];
+/// Numbers of policies' ports and of probes.
+pub const PORTS: [u16; 6] = [80, 81, 8080, 1, 8081, 65535];
+
+/// Those of them that containers have: the first ones.
+pub const CONTAINER_PORTS: usize = 3;
 
 /// Kubernetes' names of the protocols with ports, TCP most often.
 const TRANSPORTS: [&str; 4] = ["TCP", "TCP", "UDP", "SCTP"];

@@ -24,7 +24,7 @@ use semantics::simulation::Simulation;
 use std::collections::BTreeMap;
 use std::fmt;
 use tests::oracle::{End, Judge, Probe, Transport, Verdict, World, crossed};
-use tests::worlds::{ClusterSet, PORTS, shrink::shrink};
+use tests::worlds::{CONTAINER_PORTS, ClusterSet, PORTS, shrink::shrink};
 
 /// The share of each verdict below which worlds have become too dull to trust: a twentieth.
 const LEAST_SHARE: u64 = 20;
@@ -82,20 +82,20 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Three probes: the two at ports most often TCP, and one without ports.
+/// Three probes: to a TCP port that containers have, to any port, and one without ports.
 fn probes(seed: u64) -> [Probe; 3] {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let mut port = |transports: &[Transport]| {
-        let transport = transports[rng.usize(..transports.len())];
-        Probe::Port(transport, PORTS[rng.usize(..PORTS.len())])
-    };
-    let any = [Transport::Tcp, Transport::Udp, Transport::Sctp];
+    let transport = [Transport::Tcp, Transport::Udp, Transport::Sctp][rng.usize(..3)];
     let portless = if seed.is_multiple_of(4) {
         Probe::Other(47)
     } else {
         Probe::Ping
     };
-    [port(&any[..1]), port(&any), portless]
+    [
+        Probe::Port(Transport::Tcp, PORTS[rng.usize(..CONTAINER_PORTS)]),
+        Probe::Port(transport, PORTS[rng.usize(..PORTS.len())]),
+        portless,
+    ]
 }
 
 /// Judges every connection of a world; the first on which the two differ.

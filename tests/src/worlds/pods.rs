@@ -1,7 +1,7 @@
 //! Random pods: of one family, of both, of several addresses; pending, finished, terminating, on the host network, on no
 //! node; with addresses that another pod has, in the same cluster and in another.
 
-use super::{Generator, PORT_NAMES, PORTS, TRANSPORTS};
+use super::{CONTAINER_PORTS, Generator, PORT_NAMES, PORTS, TRANSPORTS};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -139,7 +139,7 @@ impl Generator<'_> {
         let mut ports = Vec::new();
         for port_name in PORT_NAMES {
             if !self.one_in(3) {
-                let mut port = json!({"name": port_name, "containerPort": self.pick(&PORTS[1..4])});
+                let mut port = json!({"name": port_name, "containerPort": self.pick(&PORTS[..CONTAINER_PORTS])});
                 if self.one_in(2) {
                     port["protocol"] = json!(self.pick(&TRANSPORTS));
                 }
@@ -147,7 +147,7 @@ impl Generator<'_> {
             }
         }
         if self.one_in(4) {
-            ports.push(json!({"containerPort": self.pick(&PORTS), "protocol": "TCP"}));
+            ports.push(json!({"containerPort": self.pick(&PORTS[..CONTAINER_PORTS]), "protocol": "TCP"}));
         }
         json!({"name": name, "image": "example.com/x", "ports": ports})
     }
