@@ -159,8 +159,13 @@ impl Simulation {
                 self.hub.handle(Input::Left { cluster }, self.now);
             }
         }
+        self.now += LONG;
+        self.hub.handle(Input::Timer, self.now);
         // Who resumes where the hub is hears nothing until its next heartbeat.
         for enforcer in self.enforcers.values_mut() {
+            if rng.bool() {
+                enforcer.cut(self.now, rng);
+            }
             while enforcer.listen(&mut self.hub, self.now, rng) {}
         }
         self.now += LONG;
