@@ -20,6 +20,16 @@ impl KernelState {
         }
     }
 
+    /// The names and members of all ipsets.
+    pub fn sets(&self) -> &BTreeMap<String, BTreeSet<Vec<u8>>> {
+        &self.sets
+    }
+
+    /// How many rules there are.
+    pub fn rules(&self) -> usize {
+        self.rules.len()
+    }
+
     /// Whether there is neither a rule nor a member.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty() && self.sets.values().all(BTreeSet::is_empty)

@@ -3,6 +3,7 @@
 use super::rig::{Rig, in_lab, name, node, policy, wait_until};
 use super::traffic;
 use serde_json::json;
+use std::time::Duration;
 use tests::apiserver::Lists;
 use tests::lab::ends::Verdict;
 use tests::lab::layout::Layout;
@@ -95,6 +96,76 @@ fn a_hub_that_restarts_while_a_cluster_is_away_takes_nothing_from_it_and_keeps_n
         rig.label("b", "remote", None).await;
         rig.becomes("b/x/remote", "a/x/db", Verdict::Refused).await;
     });
+}
+
+/// Policies and labels come and go, and hub and enforcers die at any moment of it.
+#[test]
+fn whenever_a_program_dies_nothing_forbidden_passes_and_nothing_is_left_behind() {
+    const SEED: u64 = 11;
+    const ROUNDS: usize = 30;
+    in_lab(Layout::Bridge, async |rig| {
+        let before = rig.kernels();
+        let verdicts = rig.verdicts();
+        // The way that the label changes is not judged meanwhile.
+        let changing = rig.paths("a/x/far", "a/x/db")[0].source();
+        let changing_v6 = rig.paths("a/x/far", "a/x/db")[1].source();
+        let steady: Vec<_> = verdicts
+            .into_iter()
+            .filter(|(path, _)| ![changing, changing_v6].contains(&path.source()))
+            .collect();
+        let mut random = fastrand::Rng::with_seed(SEED);
+        traffic::during(&steady, async {
+            for round in 0..ROUNDS {
+                change(rig, round).await;
+                // Anywhere in what the change sets off: it takes some ten milliseconds.
+                tokio::time::sleep(Duration::from_micros(random.u64(0..20_000))).await;
+                if random.u8(0..4) == 0 {
+                    rig.control.kill_hub().await;
+                    rig.control.start_hub().unwrap();
+                } else {
+                    let node = node(["a/node-1", "a/node-2", "b/node-1"][random.usize(0..3)]);
+                    rig.control.kill_enforcer(&node).await.unwrap();
+                    rig.control.start_enforcer(&rig.lab.fabric, &node).unwrap();
+                }
+                // Some get to work before the next one dies, some do not.
+                tokio::time::sleep(Duration::from_millis(random.u64(0..200))).await;
+            }
+        })
+        .await;
+        assert_eq!(ROUNDS % 2, 0, "every change is taken back");
+        rig.control.enforcers_ready().await.unwrap();
+        rig.settle().await;
+        for (node, before) in before {
+            wait_until(&format!("the kernel of {node} as before"), async || {
+                let now = &rig.kernels()[&node];
+                (now.sets(), now.rules()) == (before.sets(), before.rules())
+            })
+            .await;
+        }
+        traffic::during(&rig.verdicts(), async {}).await;
+    });
+}
+
+/// An even round makes a change, the odd one after it takes it back.
+async fn change(rig: &Rig<'_>, round: usize) {
+    let cluster = rig.control.cluster(&name("a")).unwrap();
+    let spec = match round / 2 % 3 {
+        0 => json!({"podSelector": {"matchLabels": {"app": "db"}}, "ingress": [
+            {"from": [{"podSelector": {"matchLabels": {"app": "near"}}}], "ports": [{"port": 80}]},
+            {"from": [{"ipBlock": {"cidr": "192.0.2.0/24", "except": ["192.0.2.128/25"]}}]},
+        ]}),
+        1 => json!({"podSelector": {"matchLabels": {"app": "near"}}, "policyTypes": ["Ingress"]}),
+        _ => {
+            let role = (round % 2 == 1).then_some("client");
+            return rig.label("a", "far", role).await;
+        }
+    };
+    let policy = policy("changing", spec);
+    if round.is_multiple_of(2) {
+        cluster.write(&[policy]).await.unwrap();
+    } else {
+        cluster.delete(&policy).await.unwrap();
+    }
 }
 
 async fn kill_enforcers(rig: &mut Rig<'_>) {
