@@ -130,6 +130,13 @@ enum Kernel {
     },
 }
 
+/// Why the own API server says nothing new of a kind, while it does not.
+#[derive(Clone, Debug, Default)]
+struct Lost {
+    policies: Option<String>,
+    pods: Option<String>,
+}
+
 /// A pass under way.
 #[derive(Debug)]
 struct Pass {
@@ -148,6 +155,7 @@ pub struct Machine {
     wanted: Subjects,
     policies_synced: bool,
     pods: Pods,
+    lost: Lost,
     mirror: Mirror,
     own_cluster: OwnCluster,
     /// A frame made no sense: what is still queued of its stream is not listened to.
@@ -186,6 +194,7 @@ impl Machine {
             wanted: Subjects::default(),
             policies_synced: false,
             pods: Pods::default(),
+            lost: Lost::default(),
             hubless: Some("none has answered yet".to_owned()),
             unheard_since: Some(now),
             kernel: Kernel::Unknown { read_at: now },
@@ -290,12 +299,24 @@ impl Machine {
 
     /// What keeps the kernel from enforcing the newest state, for people.
     fn waiting_for(&self) -> Option<String> {
+        let Lost { policies, pods } = &self.lost;
+        let because = |lost: &Option<String>| lost.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
+        let stale = |kind, lost: &Option<String>| lost.as_ref().map(|reason| format!("cannot watch {kind}: {reason}"));
         if !self.policies_synced {
-            return Some("waiting for the NetworkPolicies of this cluster's API server".to_owned());
+            let because = because(policies);
+            return Some(format!(
+                "waiting for the NetworkPolicies of this cluster's API server{because}"
+            ));
         }
         if !self.pods.is_synced() {
-            return Some("waiting for this node's pods from this cluster's API server".to_owned());
+            let because = because(pods);
+            return Some(format!(
+                "waiting for this node's pods from this cluster's API server{because}"
+            ));
         }
-        self.trouble.clone()
+        let kernel = self.trouble.clone();
+        kernel
+            .or_else(|| stale("NetworkPolicies", policies))
+            .or_else(|| stale("this node's pods", pods))
     }
 }

@@ -68,6 +68,7 @@ impl Machine {
     pub(super) fn policies(&mut self, event: Event<NetworkPolicy>, now: Instant) -> Vec<Output> {
         let mut outputs = Vec::new();
         let mut changed = false;
+        self.lost.policies = loss(&event);
         match event {
             Event::Synced(list) => {
                 let names: BTreeSet<PolicyName> = list.iter().map(|raw| raw.name.clone()).collect();
@@ -122,13 +123,13 @@ impl Machine {
     }
 
     pub(super) fn local_pods(&mut self, event: Event<Pod>, now: Instant) -> Vec<Output> {
-        let lost = match &event {
-            Event::Lost(reason) => Some(Output::Say(Notice::WatchLost {
+        self.lost.pods = loss(&event);
+        let lost = self.lost.pods.clone().map(|reason| {
+            Output::Say(Notice::WatchLost {
                 kind: "this node's pods",
-                reason: reason.clone(),
-            })),
-            Event::Synced(_) | Event::Applied(_) | Event::Deleted(_) | Event::Heard => None,
-        };
+                reason,
+            })
+        });
         let was_synced = self.pods.is_synced();
         let addresses = self.pods.apply(event);
         let mut inventory_changed = false;
@@ -170,5 +171,12 @@ impl Machine {
     pub(super) fn subjects_changed(&mut self, received: Instant) {
         self.subjects_dirty = true;
         self.pending_since = Some(self.pending_since.map_or(received, |since| since.min(received)));
+    }
+}
+
+fn loss<K>(event: &Event<K>) -> Option<String> {
+    match event {
+        Event::Lost(reason) => Some(reason.clone()),
+        Event::Synced(_) | Event::Applied(_) | Event::Deleted(_) | Event::Heard => None,
     }
 }

@@ -292,6 +292,24 @@ fn nothing_is_told_to_the_kernel_before_both_local_kinds_are_known() {
 }
 
 #[test]
+fn an_api_server_that_is_away_is_named_by_what_waits_for_it() {
+    let mut rig = Rig::new();
+    let trouble = |rig: &Rig| rig.machine.status().trouble.unwrap_or_default();
+    rig.hear(Input::Policies(Event::Lost("away".to_owned())));
+    assert_eq!(
+        trouble(&rig),
+        "waiting for the NetworkPolicies of this cluster's API server (away)"
+    );
+    rig.hear(Input::Policies(Event::Synced(vec![policy_for("web")])))
+        .hear(Input::Pods(Event::Synced(vec![local()])));
+    assert_eq!(trouble(&rig), "");
+    rig.hear(Input::Pods(Event::Lost("refused".to_owned())));
+    assert_eq!(trouble(&rig), "cannot watch this node's pods: refused");
+    rig.hear(Input::Pods(Event::Heard));
+    assert_eq!(trouble(&rig), "");
+}
+
+#[test]
 fn without_a_hub_a_local_pod_is_isolated_and_the_own_cluster_known() {
     let mut rig = Rig::new();
     rig.hear(Input::Policies(Event::Synced(vec![policy_for("web")])))

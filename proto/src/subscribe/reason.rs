@@ -13,6 +13,9 @@ use tonic::{Code, Status};
 /// How HTTP/2 complains of a TLS record where a frame was due: the answer of an https hub to plain http.
 const TLS_RECORD_AS_FRAME: &str = "frame with invalid size";
 
+/// How rustls complains of a connection that ended without a farewell, with a link to its manual.
+const TLS_CUT: &str = "without sending TLS close_notify";
+
 /// A hub's URL as people write it, without a path.
 pub(super) fn shown(hub: &Uri) -> String {
     hub.to_string().trim_end_matches('/').to_owned()
@@ -127,6 +130,8 @@ impl Loss {
             Self::for_people(hub, &refused_words(alert))
         } else if text.ends_with(TLS_RECORD_AS_FRAME) {
             Self::for_people(hub, "speaks no plain HTTP/2: say https:// and give certificates")
+        } else if text.contains(TLS_CUT) {
+            Self::passing(hub, "cut the connection without a farewell: has it crashed?")
         } else {
             Self::passing(hub, &format!("broke off the stream: {}", said(status)))
         }

@@ -4,7 +4,7 @@ use super::kernel_state::KernelState;
 use futures::FutureExt;
 use futures::future::{join_all, try_join_all};
 use proto::model::ClusterName;
-use proto::wire::{Cluster, ListClustersRequest};
+use proto::wire::{Cluster, Enforcer, ListClustersRequest, ListEnforcersRequest};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -124,6 +124,15 @@ pub fn node(name: &str) -> NodeName {
     }
 }
 
+/// A way that packets take, over one family.
+pub struct Way<'a> {
+    pub from: &'static str,
+    pub to: &'static str,
+    pub path: Path<'a>,
+    /// What is to become of them.
+    pub verdict: Verdict,
+}
+
 /// The network with all its programs.
 pub struct Rig<'a> {
     pub lab: &'a Lab,
@@ -215,10 +224,15 @@ impl<'a> Rig<'a> {
     }
 
     /// The ways of [`VERDICTS`], and what becomes of packets there.
-    pub fn verdicts(&self) -> Vec<(Path<'a>, Verdict)> {
-        let ways = VERDICTS.iter().flat_map(|(from, to, verdict)| {
-            let paths = self.paths(from, to);
-            paths.into_iter().map(|path| (path, *verdict))
+    pub fn verdicts(&self) -> Vec<Way<'a>> {
+        let ways = VERDICTS.iter().flat_map(|&(from, to, verdict)| {
+            let paths = self.paths(from, to).into_iter();
+            paths.map(move |path| Way {
+                from,
+                to,
+                path,
+                verdict,
+            })
         });
         ways.collect()
     }
@@ -257,6 +271,15 @@ impl<'a> Rig<'a> {
                 .to_owned()
         };
         answer.into_inner().clusters.into_iter().map(line).collect()
+    }
+
+    /// What a node's enforcer has told the hub that keeps it from the newest state.
+    pub async fn trouble(&self, node: &NodeName) -> String {
+        let mut inventory = self.control.inventory().await.unwrap();
+        let answer = inventory.list_enforcers(ListEnforcersRequest::default()).await.unwrap();
+        let mut enforcers = answer.into_inner().enforcers.into_iter();
+        let is_it = |one: &Enforcer| one.cluster == node.cluster.as_str() && one.node == node.name;
+        enforcers.find(is_it).map(|one| one.trouble).unwrap_or_default()
     }
 
     /// A pod gets the label that the policy admits, or loses it.

@@ -1,11 +1,11 @@
 //! New connections all the time, while something happens: the allowed ones must be answered, the others must not.
 
+use super::rig::Way;
 use futures::future::{Either, join_all, select};
 use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
 use tests::lab::ends::Verdict;
-use tests::lab::probe::Path;
 use tests::lab::sockets::Answer;
 use tokio::time::interval;
 
@@ -20,13 +20,9 @@ const REFUSAL: Duration = Duration::from_millis(100);
 const ENOUGH: usize = 5;
 
 /// Does `work` while connections are made on all ways. Panics if one did not do as it should.
-pub async fn during<T>(verdicts: &[(Path<'_>, Verdict)], work: impl Future<Output = T>) -> T {
+pub async fn during<T>(ways: &[Way<'_>], work: impl Future<Output = T>) -> T {
     let is_over = Cell::new(false);
-    let ways = join_all(
-        verdicts
-            .iter()
-            .map(|(path, verdict)| keep_connecting(path, *verdict, &is_over)),
-    );
+    let ways = join_all(ways.iter().map(|way| keep_connecting(way, &is_over)));
     let work = pin!(async {
         let done = work.await;
         is_over.set(true);
@@ -42,9 +38,9 @@ pub async fn during<T>(verdicts: &[(Path<'_>, Verdict)], work: impl Future<Outpu
 }
 
 /// One connection after the other until it is over and there were enough.
-async fn keep_connecting(path: &Path<'_>, verdict: Verdict, is_over: &Cell<bool>) {
+async fn keep_connecting(way: &Way<'_>, is_over: &Cell<bool>) {
     let mut ticks = interval(PACE);
-    let (expected, patience) = match verdict {
+    let (expected, patience) = match way.verdict {
         Verdict::Allowed => (Answer::Answered, PATIENCE),
         Verdict::Refused => (Answer::Silence, REFUSAL),
         Verdict::Absent => unreachable!("the lab has every pod in both families"),
@@ -52,8 +48,9 @@ async fn keep_connecting(path: &Path<'_>, verdict: Verdict, is_over: &Cell<bool>
     let mut made = 0;
     while made < ENOUGH || !is_over.get() {
         ticks.tick().await;
-        let answer = path.fire(patience).await.unwrap();
-        assert_eq!(answer, expected, "connection {made} on {path:?}");
+        let answer = way.path.fire(patience).await.unwrap();
+        let (from, to, source) = (way.from, way.to, way.path.source());
+        assert_eq!(answer, expected, "connection {made} from {from} ({source}) to {to}");
         made += 1;
     }
 }
