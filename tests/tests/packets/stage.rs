@@ -1,7 +1,7 @@
 //! A random world as a network with its rulesets in the nodes' kernels, and what interpreter and oracle say about it.
 
 use crate::product::{self, Rulesets};
-use enforcer::ruleset::Family;
+use enforcer::ruleset::{Element, Family};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use tests::lab::fabric::{Blueprint, Fabric};
 use tests::lab::layout::Layout;
 use tests::lab::netns::Netns;
 use tests::lab::probe::Range;
-use tests::lab::{direct, world};
+use tests::lab::{direct, screen, world};
 use tests::oracle::World;
 use tests::oracle::{self, Judge, crossed};
 use tests::worlds::ClusterSet;
@@ -21,6 +21,7 @@ pub struct Stage<'a> {
     world: &'a ClusterSet,
     read: &'a World,
     rulesets: Rulesets,
+    without_excepts: Rulesets,
     fabric: &'a Fabric,
     range: Range<'a>,
 }
@@ -58,8 +59,10 @@ impl Stage<'_> {
             ends.retain(|end| fabric.locate(end).is_some());
             let range = Range::open(&fabric, ends, probes).await.unwrap();
             range.baseline().await.unwrap();
+            let rulesets = product::rulesets(&world);
             let stage = Stage {
-                rulesets: product::rulesets(&world),
+                without_excepts: without_excepts(&rulesets),
+                rulesets,
                 world: &world,
                 read: &read,
                 fabric: &fabric,
@@ -114,6 +117,13 @@ impl<'a> Stage<'a> {
         })
     }
 
+    /// The same if no block had an except.
+    pub fn interpreted_without_excepts(&self, probe: Probe) -> Table {
+        self.table(probe, |from, to, probe| {
+            product::passes(&self.without_excepts, from, to, probe)
+        })
+    }
+
     /// What the policies mean for it, by the oracle.
     pub fn meant(&self, probe: Probe) -> Table {
         let judge = Judge::new(self.read);
@@ -122,6 +132,24 @@ impl<'a> Stage<'a> {
             oracle::Verdict::Allowed | oracle::Verdict::NoTraffic => true,
             oracle::Verdict::Refused => false,
         })
+    }
+
+    /// The cells on which the three do not agree, and the packets' table.
+    pub fn differences(&self, packets: &Table, interpreted: &Table, meant: &Table) -> String {
+        let ends = self.range.ends();
+        let mut text = format!("{}\n", screen::table(ends, packets));
+        for (i, from) in ends.iter().enumerate() {
+            for (j, to) in ends.iter().enumerate() {
+                let [packet, ruleset, meaning] = [packets, interpreted, meant].map(|table| table.rows[i][j]);
+                if packet != ruleset || packet != meaning {
+                    text += &format!(
+                        "{} from {from} to {to}: packets {packet:?}, interpreter {ruleset:?}, oracle {meaning:?}\n",
+                        packets.probe
+                    );
+                }
+            }
+        }
+        text
     }
 
     fn table(&self, probe: Probe, passes: impl Fn(&oracle::End, &oracle::End, oracle::Probe) -> bool) -> Table {
@@ -175,6 +203,15 @@ impl fmt::Display for Stage<'_> {
         }
         Ok(())
     }
+}
+
+fn without_excepts(rulesets: &Rulesets) -> Rulesets {
+    let mut rulesets = rulesets.clone();
+    for set in rulesets.values_mut().flat_map(|ruleset| ruleset.sets.values_mut()) {
+        set.members
+            .retain(|member| !matches!(member, Element::Block { nomatch: true, .. }));
+    }
+    rulesets
 }
 
 fn meaning(probe: Probe) -> oracle::Probe {
