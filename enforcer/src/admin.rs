@@ -10,8 +10,10 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus_client::registry::Registry;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
@@ -22,7 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub enum Address {
     /// A TCP address.
     Tcp(SocketAddr),
-    /// A Unix socket, `unix:PATH`. A stale one is replaced.
+    /// A Unix socket, `unix:PATH`. A stale one is replaced, any other file is left alone.
     Unix(PathBuf),
 }
 
@@ -60,27 +62,65 @@ pub struct Source {
     pub registry: Arc<Registry>,
 }
 
+/// A place that is listened on.
+#[derive(Debug)]
+pub enum Listener {
+    /// See [`Address::Tcp`].
+    Tcp(TcpListener),
+    /// See [`Address::Unix`].
+    Unix(UnixListener),
+}
+
+/// The address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("--admin {address}: {reason}: choose another address or path")]
+pub struct Unusable {
+    address: Address,
+    reason: io::Error,
+}
+
+/// Listens.
+///
+/// # Errors
+/// If the address is taken, or not this machine's.
+pub async fn bind(address: &Address) -> Result<Listener, Unusable> {
+    let listener = match address {
+        Address::Tcp(address) => TcpListener::bind(address).await.map(Listener::Tcp),
+        Address::Unix(path) => {
+            let replaced = replace_stale(path).and_then(|()| UnixListener::bind(path));
+            replaced.map(Listener::Unix)
+        }
+    };
+    listener.map_err(|reason| Unusable {
+        address: address.clone(),
+        reason,
+    })
+}
+
+/// Removes the socket that an enforcer has left which did not end by itself.
+fn replace_stale(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path),
+        Ok(_) => Err(io::Error::other("there is a file that is no socket")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Serves until the listener fails.
 ///
 /// # Errors
-/// If the address cannot be listened on.
-pub async fn serve(address: &Address, source: Source) -> std::io::Result<()> {
+/// If it does.
+pub async fn serve(listener: Listener, source: Source) -> io::Result<()> {
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/ruleset", get(ruleset))
         .with_state(source);
-    match address {
-        Address::Tcp(address) => axum::serve(TcpListener::bind(address).await?, router).await,
-        Address::Unix(path) => {
-            if let Err(error) = std::fs::remove_file(path)
-                && error.kind() != std::io::ErrorKind::NotFound
-            {
-                return Err(error);
-            }
-            axum::serve(UnixListener::bind(path)?, router).await
-        }
+    match listener {
+        Listener::Tcp(listener) => axum::serve(listener, router).await,
+        Listener::Unix(listener) => axum::serve(listener, router).await,
     }
 }
 
@@ -111,5 +151,25 @@ async fn ruleset(State(source): State<Source>) -> impl IntoResponse {
     match text.await {
         Ok(text) => (StatusCode::OK, text),
         Err(_stopping) => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stale_socket_is_replaced_and_any_other_file_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        let address = Address::Unix(path.clone());
+        drop(bind(&address).await.unwrap());
+        bind(&address).await.unwrap();
+
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "a kubeconfig").unwrap();
+        let refused = bind(&address).await.unwrap_err().to_string();
+        assert!(refused.ends_with(": there is a file that is no socket: choose another address or path"));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a kubeconfig");
     }
 }

@@ -99,6 +99,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
         name: node.into(),
         switches: Switches::default(),
     };
+    let listener = admin::bind(&address).await.map_err(unfit)?;
     let client = client(kubeconfig).await?;
     let hubs = targets(&hubs, tls)?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -123,9 +124,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
         registry: Arc::new(registry),
     };
     tasks.spawn(named("the admin server", async move {
-        admin::serve(&address, source)
-            .await
-            .with_context(|| format!("--admin {address}"))
+        Ok(admin::serve(listener, source).await?)
     }));
     let reporting = node.clone();
     tasks.spawn(named("the reports", async move {
@@ -155,7 +154,10 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
 }
 
 fn targets(urls: &[String], tls: Option<Tls>) -> anyhow::Result<Hubs> {
-    let parse = |url: &String| url.parse().with_context(|| format!("--hub {url}"));
+    let parse = |url: &String| {
+        let parsed = url.parse();
+        parsed.map_err(|error| Unfit(format!("--hub {url}: {error}: expected https://HOST:PORT")))
+    };
     let urls = urls.iter().map(parse).collect::<Result<_, _>>()?;
     let files = |Tls {
                      certificate,

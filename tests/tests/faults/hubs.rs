@@ -77,6 +77,11 @@ fn what_is_not_fit_to_run_ends_with_2_and_what_to_do() {
             ),
             (enforcer, with(&nonsense), "it is no kubeconfig"),
             (
+                enforcer,
+                [with(&good), vec![format!("--admin=unix:{}", nonsense.display())]].concat(),
+                "there is a file that is no socket",
+            ),
+            (
                 setpriv,
                 without_right(with(&good)),
                 "no CAP_NET_ADMIN in this network namespace",
