@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -71,7 +71,20 @@ async fn handshake(
     let name = name.map_err(|error| Loss::unreachable(hub, &io::Error::other(error)))?;
     let shaken = timeout(STEP_LIMIT, TlsConnector::from(Arc::new(config)).connect(name, tcp)).await;
     let stream = shaken.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()));
-    stream.map_err(|error| Loss::no_tls(hub, files, &error))
+    let refused = |error| Loss::no_tls(hub, files, &error);
+    first_word(stream.map_err(refused)?).await.map_err(refused)
+}
+
+/// Lets the hub speak first, as HTTP/2 allows it to (RFC 9113, 3.4) and a hub does: in TLS 1.3 the handshake ends here
+/// before the hub has judged this certificate, and whoever writes then may find the connection reset before having read
+/// that it is refused, and why.
+async fn first_word<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> io::Result<BufReader<S>> {
+    let mut stream = BufReader::new(stream);
+    match timeout(STEP_LIMIT, stream.fill_buf()).await {
+        Ok(Err(error)) => Err(error),
+        // Whoever is silent may still speak HTTP/2, and if not, that step will say so.
+        Ok(Ok(_)) | Err(_) => Ok(stream),
+    }
 }
 
 async fn http2<S>(hub: &Uri, stream: S) -> Result<Channel, Loss>

@@ -127,7 +127,7 @@ fn without_a_hub_of_its_own_an_enforcer_protects_says_what_it_waits_for_and_trie
         let closed = SocketAddr::new(hub.ip(), 1);
         let foreign = rig.control.folder().pki("foreign");
         let issued = Command::new(&programs().hub)
-            .args(["certs", "--out"])
+            .args(["certs", "--cluster", "b", "--out"])
             .arg(&foreign)
             .output();
         assert!(issued.unwrap().status.success());
@@ -167,5 +167,18 @@ fn without_a_hub_of_its_own_an_enforcer_protects_says_what_it_waits_for_and_trie
         wait_until("three visits", async || visits.load(Ordering::Relaxed) >= 3).await;
         let said = rig.log_lines("enforcer-a@node-2", "does not speak TLS");
         assert_eq!(said.len(), 1, "{said:#?}");
+
+        // The hub finds the enforcer foreign, and says so.
+        let on = node("b/node-1");
+        rig.control.kill_enforcer(&on).await.unwrap();
+        let file = |end| format!("{}/cluster-b.{end}", foreign.display());
+        let flags = [
+            format!("--tls-cert={}", file("crt")),
+            format!("--tls-key={}", file("key")),
+        ];
+        rig.control.start_enforcer_with(&rig.lab.fabric, &on, &flags).unwrap();
+        rig.log_says("enforcer-b@node-1", "refuses this enforcer's certificate")
+            .await;
+        assert_eq!(rig.log_lines("enforcer-b@node-1", "broke off"), [""; 0]);
     });
 }
