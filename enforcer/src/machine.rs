@@ -34,8 +34,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long the hub may be away before the own cluster's other pods are read from its API server.
-const HUB_GRACE: Duration = Duration::from_secs(5);
+/// How long the hub may be away before the own cluster's other pods are read from its API server. A stream that resumes is
+/// silent until the next heartbeat, 5 s at most: a short cut must not make every node list its whole cluster.
+const HUB_GRACE: Duration = Duration::from_secs(12);
 
 /// How often the kernel is read back although nothing failed: what somebody else changed is restored within it (K8).
 const AUDIT_INTERVAL: Duration = Duration::from_secs(30);
