@@ -42,7 +42,7 @@ const HUB_GRACE: Duration = Duration::from_secs(12);
 const AUDIT_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long after a plan the sets are destroyed that it could not: the kernel drops a rule's reference to a set some 17 to
-/// 34 ms after the rule (dataplane.md, section 3).
+/// 34 ms after the rule (measured).
 const LEFT_OVER_PAUSE: Duration = Duration::from_millis(100);
 
 /// The shortest and the longest pause between a failure of the kernel and the next attempt.

@@ -1,7 +1,7 @@
 //! Desired − actual, both ways: what to tell the kernel, and in which order.
 //!
 //! Pure. A plan is the difference of two values; it never flushes what stays, and every state the kernel passes through
-//! admits only what the state before or after it admits (dataplane.md, section 8).
+//! admits only what the state before or after it admits.
 //!
 //! A table that is not desired stays as it is; only `cleanup` deletes tables. A set whose name is taken by one of another
 //! kind or family (names say what a set means, so it is none of ours) is planned as a set to create: the kernel module

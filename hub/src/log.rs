@@ -274,8 +274,8 @@ impl Log {
         }
     }
 
-    /// Another history: everything that is published gets new numbers, as the first change of its epoch. Derived from the random epoch before it, so that
-    /// no other process has it either.
+    /// Another history: everything that is published gets new numbers, as the first change of its epoch. Derived from the
+    /// random epoch before it, so that no other process has it either.
     fn begin_epoch(&mut self) {
         let old = std::mem::take(&mut self.numbers);
         self.revision = Revision {

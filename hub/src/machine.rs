@@ -1,7 +1,7 @@
 //! Input → output of the hub: what its feeds and its folder say, and the clock, become sealed frames and news for people.
 //!
 //! Pure. The first change after a quiet time is sealed at once; then changes gather for a window that grows with the
-//! number of subscribers, because each frame costs each of them (controlplane.md, 2b): under load the hub sends as
+//! number of subscribers, because each frame costs each of them: under load the hub sends as
 //! often as a part of one core allows, and not less often than four times a second.
 
 use crate::inventory::{Change, Connection, Inventory, Observed};

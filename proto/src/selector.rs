@@ -114,7 +114,7 @@ impl fmt::Display for Selector {
     }
 }
 
-/// Which clusters a peer with only a `podSelector` reaches (semantics.md, L1).
+/// Which clusters a peer with only a `podSelector` reaches (L1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum BarePodSelector {
     /// The namespace of the policy's namespace's name, in every cluster (S19).
@@ -124,7 +124,7 @@ pub enum BarePodSelector {
     Local,
 }
 
-/// How a namespace's cluster label is read (semantics.md, L3 and L4). In every mode the raw label is what travels.
+/// How a namespace's cluster label is read (L3, L4). In every mode the raw label is what travels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ClusterLabelMode {
     /// As the namespace has it, but a label that names another cluster is read as the own one (S105, S106).

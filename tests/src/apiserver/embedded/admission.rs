@@ -1,7 +1,7 @@
 //! What the API server does to an object before it stores it: defaults and validation.
 //!
 //! Pure. Of the real server's defaults those that a policy engine sees; of its validation what keeps nonsense out of a
-//! Pod, a Namespace or a NetworkPolicy (semantics.md, "validation"). The rest is stored as it comes.
+//! Pod, a Namespace or a NetworkPolicy ("validation"). The rest is stored as it comes.
 
 use super::failure::Cause;
 use super::resource::Resource;
