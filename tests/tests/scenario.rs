@@ -120,12 +120,9 @@ async fn a_cluster_leaves(play: &Play<'_>) {
     play.settle().await;
 }
 
-fn run(apiserver: Kind) {
+fn run(apiserver: Kind, layout: Layout) {
     let ground = Ground::prepare().unwrap();
-    let network = Network {
-        layout: Layout::Bridge,
-        apiserver,
-    };
+    let network = Network { layout, apiserver };
     let lab = Lab::build(world(), &[].into(), network).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -146,11 +143,21 @@ fn run(apiserver: Kind) {
 }
 
 #[test]
-fn packets_follow_two_embedded_api_servers() {
-    run(Kind::Embedded);
+fn packets_follow_two_embedded_api_servers_on_bridges() {
+    run(Kind::Embedded, Layout::Bridge);
 }
 
 #[test]
-fn packets_follow_two_real_api_servers() {
-    run(Kind::Real);
+fn packets_follow_two_embedded_api_servers_on_routed_links() {
+    run(Kind::Embedded, Layout::Routed);
+}
+
+#[test]
+fn packets_follow_two_real_api_servers_on_bridges() {
+    run(Kind::Real, Layout::Bridge);
+}
+
+#[test]
+fn packets_follow_two_real_api_servers_on_routed_links() {
+    run(Kind::Real, Layout::Routed);
 }
