@@ -155,7 +155,7 @@ impl fmt::Display for Issued {
             writeln!(f, "and on a node of {id}:")?;
             writeln!(
                 f,
-                "  enforcer run --hub https://HUB:7443 --cluster {id} --node NODE --hub-ca ca.crt --tls-cert cluster-{id}.crt --tls-key cluster-{id}.key"
+                "  enforcer run --hub https://HUB:7443 --cluster {id} --node NODE --kubeconfig FILE --hub-ca ca.crt --tls-cert cluster-{id}.crt --tls-key cluster-{id}.key"
             )?;
         }
         Ok(())

@@ -181,7 +181,7 @@ fn a_later_run_keeps_the_ca_and_renews_the_rest() {
           hub --clusters DIR --tls-cert pki/hub.crt --tls-key pki/hub.key --client-ca pki/ca.crt
           grpcurl -cacert pki/ca.crt -cert pki/reader.crt -key pki/reader.key localhost:7443 bailey.v1.Inventory/ListClusters
         and on a node of a:
-          enforcer run --hub https://HUB:7443 --cluster a --node NODE --hub-ca ca.crt --tls-cert cluster-a.crt --tls-key cluster-a.key
+          enforcer run --hub https://HUB:7443 --cluster a --node NODE --kubeconfig FILE --hub-ca ca.crt --tls-cert cluster-a.crt --tls-key cluster-a.key
     "#]].assert_eq(&text);
 }
 
