@@ -47,6 +47,15 @@ pub struct Part {
     pub namespaces: BTreeMap<Arc<str>, Arc<Labels>>,
 }
 
+/// For how long the owners of an address own it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tenure {
+    /// Until further notice.
+    Staying,
+    /// All of them have a `metadata.deletionTimestamp` (S82).
+    Terminating,
+}
+
 /// What applying a frame did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Applied {
@@ -82,8 +91,10 @@ pub struct Mirror {
     inherited: BTreeMap<ClusterName, Knowledge>,
     /// What is known of clusters from elsewhere; the hub's word on them does not count.
     parts: BTreeMap<ClusterName, Knowledge>,
-    /// The own node's word on its addresses.
+    /// The own node's word on its addresses, where a pod stays.
     local: Knowledge,
+    /// The same, where all its pods are terminating.
+    leaving: Knowledge,
     /// What all of the above comes to.
     outcome: Owners,
     namespaces: BTreeMap<NamespaceName, Arc<Labels>>,
@@ -109,6 +120,7 @@ impl Mirror {
             inherited: BTreeMap::new(),
             parts: BTreeMap::new(),
             local: Knowledge::default(),
+            leaving: Knowledge::default(),
             outcome: Owners::default(),
             namespaces: BTreeMap::new(),
         }
@@ -199,13 +211,21 @@ impl Mirror {
         }
     }
 
-    /// What the own node's watch says of an address: the identities of its pods that own it. Where it names an owner it
-    /// counts instead of the own cluster's claims from elsewhere, unless those include it (then they know of all
-    /// claimants). Says whether the mirror holds another inventory now.
-    pub fn set_local(&mut self, address: IpAddr, owners: Vec<Identity>) -> bool {
+    /// What the own node's watch says of an address: the identities of its pods that own it. Where a pod stays, it counts
+    /// instead of the own cluster's claims from elsewhere, unless those include it (then they know of all claimants). A
+    /// terminating one yields to a pod of another node as to one of its own (S83): it counts where its cluster has no
+    /// other claim. Says whether the mirror holds another inventory now.
+    pub fn set_local(&mut self, address: IpAddr, owners: Vec<Identity>, tenure: Tenure) -> bool {
+        let (staying, terminating) = match tenure {
+            Tenure::Staying => (owners, Vec::new()),
+            Tenure::Terminating => (Vec::new(), owners),
+        };
         let mut local = std::mem::take(&mut self.local);
-        self.claim_for(&mut local, address, &owners);
+        self.claim_for(&mut local, address, &staying);
         self.local = local;
+        let mut leaving = std::mem::take(&mut self.leaving);
+        self.claim_for(&mut leaving, address, &terminating);
+        self.leaving = leaving;
         self.settle(vec![address], Vec::new())
     }
 

@@ -4,7 +4,7 @@
 //! claim nothing (S71, S81), among live claimants a terminating one yields (S83), several others share the address
 //! (I5, S113).
 
-use crate::mirror::Part;
+use crate::mirror::{Part, Tenure};
 use crate::model::{ClusterName, Identity, NamespaceName};
 use crate::observe::{Namespace, Phase, Pod};
 use crate::watch::Event;
@@ -177,6 +177,15 @@ fn lost(pod: &Pod, stays: bool) -> Option<Lost> {
         Some(Lost::Terminating)
     } else {
         None
+    }
+}
+
+/// For how long [`Pods::owners`] of an address own it: a terminating one is there only with others that are (S83).
+pub fn tenure(owners: &[&Arc<Pod>]) -> Tenure {
+    if owners.iter().any(|pod| pod.terminating) {
+        Tenure::Terminating
+    } else {
+        Tenure::Staying
     }
 }
 

@@ -197,7 +197,7 @@ impl<'w> Judge<'w> {
     /// Who is behind an address, as a node of the policy's cluster sees it: all of these must match (S113). None: it is
     /// outside every cluster (S32).
     fn claimants(&self, node: &NodeName, address: IpAddr) -> Vec<&'w Pod> {
-        let own = self.own_claimants(node, address);
+        let own = self.owners(self.world.clusters[&node.cluster].pods.iter(), address);
         let mut others = Vec::new();
         for (name, cluster) in &self.world.clusters {
             if *name != node.cluster {
@@ -208,15 +208,6 @@ impl<'w> Judge<'w> {
             self.cite(113);
         }
         if own.is_empty() { others } else { own }
-    }
-
-    /// The own cluster's claimants. For an address of the node's own pods their word counts, unless the cluster's as a
-    /// whole includes it (C9): where a terminating pod yields to one of another node, its own node still sees it.
-    fn own_claimants(&self, node: &NodeName, address: IpAddr) -> Vec<&'w Pod> {
-        let cluster = self.owners(self.world.clusters[&node.cluster].pods.iter(), address);
-        let local = self.local_owners(node, address);
-        let included = |pod: &&Pod| cluster.iter().any(|other| other.looks_like(pod));
-        if local.iter().all(included) { cluster } else { local }
     }
 
     fn namespace(&self, pod: &Pod) -> Option<&'w Namespace> {

@@ -135,13 +135,14 @@ impl Machine {
         let mut inventory_changed = false;
         for address in addresses {
             let owners = self.pods.owners(address);
+            let tenure = pods::tenure(&owners);
             let mut owners: Vec<_> = owners
                 .into_iter()
                 .map(|pod| pods::identity(&self.node.cluster, pod))
                 .collect();
             owners.sort();
             owners.dedup();
-            inventory_changed |= self.mirror.set_local(address, owners);
+            inventory_changed |= self.mirror.set_local(address, owners, tenure);
         }
         if inventory_changed {
             self.inventory_changed(now);

@@ -22,7 +22,7 @@ impl Mirror {
 
     /// Brings the whole outcome up to date.
     pub(super) fn settle_all(&mut self) -> bool {
-        let sources = [&self.feed.said, &self.local];
+        let sources = [&self.feed.said, &self.local, &self.leaving];
         let sources = || {
             sources
                 .into_iter()
@@ -86,6 +86,9 @@ impl Mirror {
         if !local.iter().all(|id| claims.contains(id)) {
             claims.retain(|id| *cluster_of(*id) != self.own);
             claims.extend_from_slice(local);
+        }
+        if !claims.iter().any(|id| *cluster_of(*id) == self.own) {
+            claims.extend_from_slice(self.leaving.owners.get(address));
         }
         claims.sort_unstable();
         claims.dedup();

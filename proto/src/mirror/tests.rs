@@ -1,7 +1,7 @@
 mod random;
 mod world;
 
-use super::{Applied, FrameError, Mirror, Part, counting};
+use super::{Applied, FrameError, Mirror, Part, Tenure, counting};
 use crate::convert;
 use crate::model::{ClusterState, Identity};
 use crate::wire;
@@ -263,20 +263,20 @@ fn the_own_nodes_word_on_its_addresses() {
     };
     let mut mirror = mirror_of(&hub(TWO_CLUSTERS));
     // It includes what the hub says, or the hub includes it: nothing changes.
-    assert!(!mirror.set_local(address("10.0.0.1"), vec![web()]));
+    assert!(!mirror.set_local(address("10.0.0.1"), vec![web()], Tenure::Staying));
     // The node knows the pod's new labels before the hub does.
-    assert!(mirror.set_local(address("10.0.0.1"), vec![new()]));
+    assert!(mirror.set_local(address("10.0.0.1"), vec![new()], Tenure::Staying));
     assert_eq!(claims(&mirror, "10.0.0.1"), [r#"a/x {"app": "new"}"#]);
-    assert!(mirror.set_local(address("10.0.0.1"), vec![]));
+    assert!(mirror.set_local(address("10.0.0.1"), vec![], Tenure::Staying));
     assert_world(&mirror, TWO_CLUSTERS);
     // Claims of other clusters stand beside it.
-    assert!(mirror.set_local(address("10.0.0.3"), vec![new()]));
+    assert!(mirror.set_local(address("10.0.0.3"), vec![new()], Tenure::Staying));
     assert_eq!(
         claims(&mirror, "10.0.0.3"),
         [r#"a/x {"app": "new"}"#, r#"b/x {"app": "db"}"#]
     );
     // A pod nobody else has named.
-    assert!(mirror.set_local(address("10.0.0.77"), vec![new()]));
+    assert!(mirror.set_local(address("10.0.0.77"), vec![new()], Tenure::Staying));
     assert_eq!(claims(&mirror, "10.0.0.77"), [r#"a/x {"app": "new"}"#]);
     // It counts beside a part from the own API server by the same rule.
     mirror.set_part(
@@ -287,6 +287,12 @@ fn the_own_nodes_word_on_its_addresses() {
         claims(&mirror, "10.0.0.77"),
         [r#"a/x {"app": "new"}"#, r#"a/x {"app": "other"}"#]
     );
+    // One that is terminating counts until its cluster names another.
+    assert!(mirror.set_local(address("10.0.0.78"), vec![web()], Tenure::Terminating));
+    assert_eq!(claims(&mirror, "10.0.0.78"), [r#"a/x {"app": "web"}"#]);
+    mirror.set_part(&cluster("a"), Some(part("10.0.0.78 a/x app=other")));
+    assert_eq!(claims(&mirror, "10.0.0.78"), [r#"a/x {"app": "other"}"#]);
+    assert!(!mirror.set_local(address("10.0.0.78"), vec![], Tenure::Terminating));
 }
 
 #[test]

@@ -75,12 +75,10 @@ fn mirror(world: &ClusterSet, own: &str, node: &str) -> Mirror {
     let own_name = ClusterName::new(own).unwrap();
     let local = synced(pods_on(&world.clusters[own], node));
     for address in local.addresses() {
-        let owners: BTreeSet<_> = local
-            .owners(address)
-            .into_iter()
-            .map(|pod| pods::identity(&own_name, pod))
-            .collect();
-        mirror.set_local(address, owners.into_iter().collect());
+        let owners = local.owners(address);
+        let tenure = pods::tenure(&owners);
+        let owners: BTreeSet<_> = owners.into_iter().map(|pod| pods::identity(&own_name, pod)).collect();
+        mirror.set_local(address, owners.into_iter().collect(), tenure);
     }
     mirror
 }
