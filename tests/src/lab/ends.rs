@@ -25,6 +25,8 @@ pub enum Transport {
     Tcp,
     /// A datagram, answered.
     Udp,
+    /// The first chunk of an SCTP association, answered.
+    Sctp,
     /// An echo request, answered; ICMPv6 over IPv6.
     Icmp,
 }
@@ -67,7 +69,9 @@ pub enum ParseError {
     #[error("{0:?} is no end: expected cluster/namespace/pod or ip:ADDRESS")]
     End(String),
     /// No probe.
-    #[error("{0:?} is no probe: expected PROTOCOL/PORT or PROTOCOL/PORT/FAMILY, as TCP/80, UDP/53/6, ICMP/0")]
+    #[error(
+        "{0:?} is no probe: expected PROTOCOL/PORT or PROTOCOL/PORT/FAMILY, as TCP/80, UDP/53/6, SCTP/3868, ICMP/0"
+    )]
     Probe(String),
 }
 
@@ -175,6 +179,7 @@ impl FromStr for Probe {
             let transport = match parts.next()? {
                 "TCP" => Transport::Tcp,
                 "UDP" => Transport::Udp,
+                "SCTP" => Transport::Sctp,
                 "ICMP" => Transport::Icmp,
                 _ => return None,
             };
@@ -209,6 +214,7 @@ impl fmt::Display for Transport {
         f.write_str(match self {
             Self::Tcp => "TCP",
             Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
             Self::Icmp => "ICMP",
         })
     }
@@ -226,12 +232,13 @@ mod tests {
         for text in ["a/x", "a/x/web/y", "/x/web", "a//web", "ip:web", "-/x/web", ""] {
             assert_eq!(text.parse::<End>(), Err(ParseError::End(text.to_owned())));
         }
-        for text in ["TCP/80", "UDP/53/6", "ICMP/0", "ICMP/0/4"] {
+        for text in ["TCP/80", "UDP/53/6", "SCTP/3868", "ICMP/0", "ICMP/0/4"] {
             assert_eq!(text.parse::<Probe>().unwrap().to_string(), text);
         }
         for text in [
             "TCP",
             "TCP/0",
+            "SCTP/0",
             "ICMP/8",
             "tcp/80",
             "TCP/80/5",

@@ -3,6 +3,7 @@
 //! Everything here runs on a station's own thread. What an answer means is [`super::probe`]'s business.
 
 use super::ends::Transport;
+use super::sctp::{Chunk, Packet};
 use super::station::Station;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, ErrorKind};
@@ -15,8 +16,8 @@ use tokio::time::timeout;
 
 /// Connections that may wait for a listener: all ends of a large world at once.
 const BACKLOG: u32 = 1024;
-/// More than any probe sends.
-const DATAGRAM: usize = 64;
+/// More than any probe sends, and the IP header that a raw socket of IPv4 gives with it.
+const DATAGRAM: usize = 128;
 const ECHO_REQUEST_V4: u8 = 8;
 const ECHO_REPLY_V4: u8 = 0;
 const ECHO_REQUEST_V6: u8 = 128;
@@ -70,6 +71,13 @@ impl Listeners {
                     .map_err(io::Error::other)??;
                 station.spawn(echo(socket)).abort_handle()
             }
+            Transport::Sctp => {
+                let socket = station
+                    .spawn(async move { raw_sctp(address.ip()) })
+                    .await
+                    .map_err(io::Error::other)??;
+                station.spawn(agree(socket, address)).abort_handle()
+            }
         };
         self.0.push(task);
         Ok(())
@@ -93,6 +101,7 @@ pub async fn fire(shot: Shot) -> io::Result<Answer> {
         match shot.transport {
             Transport::Tcp => connect(shot).await,
             Transport::Udp => exchange_datagrams(UdpSocket::bind(shot.source).await?, shot).await,
+            Transport::Sctp => exchange_chunks(raw_sctp(shot.source.ip())?, shot).await,
             Transport::Icmp => exchange_echo(shot).await,
         }
     };
@@ -106,7 +115,9 @@ pub async fn fire(shot: Shot) -> io::Result<Answer> {
 
 /// What a network says, or a rule on the way, instead of an answer.
 fn is_no_way(error: &io::Error) -> bool {
-    matches!(
+    // ICMP's word, over IPv4 and IPv6, that the other host knows no such protocol: nobody listens to SCTP there.
+    let no_such_protocol = [libc::ENOPROTOOPT, libc::EPROTO];
+    let said_by_kind = matches!(
         error.kind(),
         ErrorKind::ConnectionRefused
             | ErrorKind::ConnectionReset
@@ -114,7 +125,11 @@ fn is_no_way(error: &io::Error) -> bool {
             | ErrorKind::NetworkUnreachable
             | ErrorKind::TimedOut
             | ErrorKind::PermissionDenied
-    )
+    );
+    said_by_kind
+        || error
+            .raw_os_error()
+            .is_some_and(|code| no_such_protocol.contains(&code))
 }
 
 async fn connect(shot: Shot) -> io::Result<()> {
@@ -141,6 +156,27 @@ async fn exchange_datagrams(socket: UdpSocket, shot: Shot) -> io::Result<()> {
     }
 }
 
+/// A raw socket sees all SCTP that comes to its address, whatever its port, and being connected, all from one address.
+/// The answer is the one to this probe's tag.
+async fn exchange_chunks(socket: UdpSocket, shot: Shot) -> io::Result<()> {
+    socket.connect(SocketAddr::new(shot.destination.ip(), 0)).await?;
+    let tag = fastrand::u32(1..);
+    let init = Packet {
+        source: shot.source.port(),
+        destination: shot.destination.port(),
+        chunk: Chunk::Init { tag },
+    };
+    socket.send(&init.encode()).await?;
+    let awaited = init.answer();
+    let mut answer = [0; DATAGRAM];
+    loop {
+        let length = socket.recv(&mut answer).await?;
+        if Packet::decode(payload(shot.source.ip(), &answer[..length])) == awaited {
+            return Ok(());
+        }
+    }
+}
+
 /// By a ping socket: the kernel puts in the identifier, which is the socket's port, and the checksum.
 async fn exchange_echo(shot: Shot) -> io::Result<()> {
     let (domain, protocol, request, reply) = match shot.source.ip() {
@@ -160,6 +196,27 @@ async fn exchange_echo(shot: Shot) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// As a socket of datagrams, which it is to the kernel, but for the ports.
+fn raw_sctp(address: IpAddr) -> io::Result<UdpSocket> {
+    let domain = match address {
+        IpAddr::V4(_) => Domain::IPV4,
+        IpAddr::V6(_) => Domain::IPV6,
+    };
+    let socket = Socket::new(domain, Type::RAW, Some(Protocol::SCTP))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::new(address, 0).into())?;
+    UdpSocket::from_std(OwnedFd::from(socket).into())
+}
+
+/// What follows the header of IPv4, which a raw socket of that family gives too.
+fn payload(address: IpAddr, packet: &[u8]) -> &[u8] {
+    let header = match address {
+        IpAddr::V4(_) => packet.first().map_or(0, |first| usize::from(first & 0xf) * 4),
+        IpAddr::V6(_) => 0,
+    };
+    packet.get(header..).unwrap_or_default()
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -186,6 +243,21 @@ async fn echo(socket: UdpSocket) {
         // An error here is ICMP's word about an earlier answer, whose asker has gone.
         if let Ok((length, asker)) = socket.recv_from(&mut datagram).await {
             let _ = socket.send_to(&datagram[..length], asker).await;
+        }
+    }
+}
+
+/// The kernel lets every raw socket of an address see its SCTP: what is for another port is another's to answer.
+async fn agree(socket: UdpSocket, address: SocketAddr) {
+    let mut packet = [0; DATAGRAM];
+    loop {
+        let Ok((length, asker)) = socket.recv_from(&mut packet).await else {
+            continue;
+        };
+        let asked = Packet::decode(payload(address.ip(), &packet[..length]));
+        let asked = asked.filter(|packet| packet.destination == address.port());
+        if let Some(answer) = asked.and_then(|packet| packet.answer()) {
+            let _ = socket.send_to(&answer.encode(), SocketAddr::new(asker.ip(), 0)).await;
         }
     }
 }

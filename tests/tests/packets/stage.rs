@@ -218,6 +218,7 @@ fn meaning(probe: Probe) -> oracle::Probe {
     match probe.transport {
         Transport::Tcp => oracle::Probe::Port(oracle::Transport::Tcp, probe.port),
         Transport::Udp => oracle::Probe::Port(oracle::Transport::Udp, probe.port),
+        Transport::Sctp => oracle::Probe::Port(oracle::Transport::Sctp, probe.port),
         Transport::Icmp => oracle::Probe::Ping,
     }
 }
