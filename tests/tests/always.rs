@@ -41,7 +41,7 @@ const NODE: &str = "a/x/node";
 /// The client may open connections to all, the server and, in another cluster, `far` take them from the client alone.
 fn world() -> World {
     let rule = |peers: &str, peer: &Value| {
-        let ports = [("TCP", 80), ("UDP", 53), ("UDP", ALLOWED_AND_CLOSED)];
+        let ports = [("TCP", 80), ("UDP", 53), ("SCTP", 38), ("UDP", ALLOWED_AND_CLOSED)];
         let ports = ports.map(|(protocol, port)| json!({"protocol": protocol, "port": port}));
         json!({peers: peer, "ports": ports})
     };
@@ -129,7 +129,7 @@ async fn is_told_closed(fabric: &Fabric, to: &str, family: Family, port: u16, pa
 
 async fn passes(world: &World, fabric: &Fabric, layout: Layout) {
     let ends: Vec<End> = [CLIENT, SERVER, FAR, NODE].map(|end| end.parse().unwrap()).into();
-    let probes: Vec<Probe> = ["TCP/80/4", "TCP/80/6", "UDP/53/4", "UDP/53/6"]
+    let probes: Vec<Probe> = ["TCP/80/4", "TCP/80/6", "UDP/53/4", "UDP/53/6", "SCTP/38/4", "SCTP/38/6"]
         .map(|probe| probe.parse().unwrap())
         .into();
     let range = Range::open(fabric, ends, probes).await.unwrap();

@@ -60,9 +60,9 @@ fn outside() -> BTreeSet<IpAddr> {
 }
 
 fn probes() -> Vec<Probe> {
-    ["TCP/80/4", "TCP/80/6", "UDP/53/4", "UDP/53/6", "ICMP/0/4", "ICMP/0/6"]
-        .map(|probe| probe.parse().unwrap())
-        .into()
+    let kinds = ["TCP/80", "UDP/53", "SCTP/3868", "ICMP/0"];
+    let of_both = kinds.iter().flat_map(|kind| [format!("{kind}/4"), format!("{kind}/6")]);
+    of_both.map(|probe| probe.parse().unwrap()).collect()
 }
 
 /// Runs a test in a fabric of its own, on this thread.

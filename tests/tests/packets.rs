@@ -43,11 +43,11 @@ fn variable(name: &str, default: u64) -> u64 {
     })
 }
 
-/// Two ports of TCP, one of UDP and echo requests, over both families.
+/// Two ports of TCP, one each of UDP and SCTP, and echo requests, over both families.
 fn probes(seed: u64) -> Vec<Probe> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut port = |transport: &str| format!("{transport}/{}", PORTS[rng.usize(..PORTS.len())]);
-    let kinds = [port("TCP"), port("TCP"), port("UDP"), "ICMP/0".to_owned()];
+    let kinds = [port("TCP"), port("TCP"), port("UDP"), port("SCTP"), "ICMP/0".to_owned()];
     let over = |family| {
         kinds.each_ref().map(|kind| Probe {
             family: Some(family),
