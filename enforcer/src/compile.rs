@@ -15,11 +15,11 @@ mod subjects;
 
 use crate::policy::{Policy, PolicyName};
 use crate::ruleset::{Family, Ruleset};
+use crate::switches::Switches;
 use chains::Chains;
 use proto::mirror::Mirror;
 use proto::model::ClusterName;
 use proto::observe::Pod;
-use proto::selector::Switches;
 use sets::Sets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -39,7 +39,7 @@ pub struct World<'a> {
     pub node_addresses: &'a BTreeSet<IpAddr>,
     /// Who owns which address anywhere.
     pub mirror: &'a Mirror,
-    /// What selectors mean.
+    /// What is decided where NetworkPolicy leaves a choice.
     pub switches: Switches,
 }
 

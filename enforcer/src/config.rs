@@ -3,10 +3,15 @@
 //! The one place that reads the command line. Everything a person can get wrong there ends here, with what to do.
 
 use crate::admin;
+use crate::switches::Switches;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use proto::model::ClusterName;
 use std::path::{Path, PathBuf};
 use tracing::level_filters::LevelFilter;
+
+pub mod switches;
+
+use switches::SwitchFlags;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -96,6 +101,9 @@ struct RunFlags {
     admin: admin::Address,
 
     #[command(flatten)]
+    switches: SwitchFlags,
+
+    #[command(flatten)]
     log: LogFlags,
 }
 
@@ -149,6 +157,8 @@ pub struct Config {
     pub kubeconfig: Kubeconfig,
     /// Where health, metrics and the ruleset are served.
     pub admin: admin::Address,
+    /// What is decided where NetworkPolicy leaves a choice.
+    pub switches: Switches,
     /// How to log.
     pub log: Log,
 }
@@ -267,6 +277,7 @@ impl RunFlags {
             tls_key,
             hub_ca,
             admin,
+            switches,
             log,
         } = self;
         let tls = tls(&hubs, tls_cert, tls_key, hub_ca)?;
@@ -286,6 +297,7 @@ impl RunFlags {
             node,
             kubeconfig,
             admin,
+            switches: switches.switches(),
             log: log.validate()?,
         })
     }
@@ -348,6 +360,8 @@ fn readable(flag: &'static str, path: &Path, wanted: &'static str) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::switches::EgressToLocalNode;
+    use proto::selector::{self, BarePodSelector, ClusterLabelMode};
 
     fn run(flags: &str) -> Result<Task, String> {
         let words = ["enforcer", "run", "--cluster", "a", "--node", "n"]
@@ -396,23 +410,51 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_plain_hub_needs_no_certificates() {
-        let config = Config {
+    fn plain() -> Config {
+        Config {
             hubs: vec!["http://hub:1".to_owned()],
             tls: None,
             cluster: ClusterName::new("a").unwrap(),
             node: "n".to_owned(),
             kubeconfig: Kubeconfig::InCluster,
             admin: admin::Address::Unix("/run/a.sock".into()),
+            switches: Switches::default(),
             log: Log {
                 level: "info".to_owned(),
                 format: LogFormat::Text,
             },
-        };
+        }
+    }
+
+    #[test]
+    fn a_plain_hub_needs_no_certificates() {
         assert_eq!(
             run("--hub http://hub:1 --kubeconfig in-cluster --admin unix:/run/a.sock"),
-            Ok(Task::Run(config))
+            Ok(Task::Run(plain()))
         );
+    }
+
+    #[test]
+    fn switches_have_the_words_of_the_documentation() {
+        let switches = Switches {
+            selectors: selector::Switches {
+                bare_pod_selector: BarePodSelector::Local,
+                cluster_label: ClusterLabelMode::Assert,
+            },
+            egress_to_local_node: EgressToLocalNode::Policy,
+        };
+        assert_eq!(
+            run("--hub http://hub:1 --kubeconfig in-cluster --admin unix:/run/a.sock \
+                 --bare-pod-selector local --cluster-label-mode assert --egress-to-local-node policy"),
+            Ok(Task::Run(Config { switches, ..plain() }))
+        );
+        for (flag, words) in [
+            ("--bare-pod-selector", "[possible values: clusterset, local]"),
+            ("--cluster-label-mode", "[possible values: verify, literal, assert]"),
+            ("--egress-to-local-node", "[possible values: allow, policy]"),
+        ] {
+            let error = run(&format!("--hub http://hub:1 --kubeconfig in-cluster {flag} perhaps")).expect_err(flag);
+            assert!(error.contains(words), "{flag}: {error}");
+        }
     }
 }

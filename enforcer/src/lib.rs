@@ -31,6 +31,7 @@ pub mod report;
 pub mod ruleset;
 pub mod status;
 pub mod stderr;
+pub mod switches;
 
 mod run;
 

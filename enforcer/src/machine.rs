@@ -22,11 +22,11 @@ use crate::plan::{Actual, Plan};
 use crate::policy::{NetworkPolicy, Policy, PolicyName};
 use crate::ruleset::{Ruleset, SetName};
 use crate::status::{Counts, Readiness, Status};
+use crate::switches::Switches;
 use proto::mirror::Mirror;
 use proto::model::{ClusterName, Revision};
 use proto::observe::{Namespace, Pod};
 use proto::pods::Pods;
-use proto::selector::Switches;
 use proto::subscribe;
 use proto::watch::Event;
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,7 +102,7 @@ pub struct Node {
     pub cluster: ClusterName,
     /// Its name there. Names repeat across clusters (S114).
     pub name: Arc<str>,
-    /// What selectors mean.
+    /// What is decided where NetworkPolicy leaves a choice.
     pub switches: Switches,
 }
 

@@ -16,7 +16,6 @@ use futures::{Stream, StreamExt};
 use prometheus_client::registry::Registry;
 use proto::kubeconfig::{Access, Trust};
 use proto::observe::Observe;
-use proto::selector::Switches;
 use proto::subscribe::{Hubs, Reporter, Subscriber, subscribe};
 use proto::tls::Files;
 use proto::watch::{Event, Pace, Selection, watch};
@@ -92,12 +91,13 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
         node,
         kubeconfig,
         admin: address,
+        switches,
         log: _,
     } = config;
     let node = Node {
         cluster,
         name: node.into(),
-        switches: Switches::default(),
+        switches,
     };
     let listener = admin::bind(&address).await.map_err(unfit)?;
     let client = client(kubeconfig).await?;

@@ -8,6 +8,7 @@ mod tests;
 
 use crate::model::{CLUSTER_LABEL, ClusterName, Identity, Labels, NAME_LABEL};
 use crate::syntax::{is_label_key, is_label_value};
+use clap::ValueEnum;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -114,25 +115,26 @@ impl fmt::Display for Selector {
     }
 }
 
-/// Which clusters a peer with only a `podSelector` reaches (L1).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+/// Which clusters a peer with only a `podSelector` reaches (S19, L1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum BarePodSelector {
-    /// The namespace of the policy's namespace's name, in every cluster (S19).
+    /// The namespace of the policy's namespace's name, in every cluster
     #[default]
+    #[value(name = "clusterset")]
     ClusterSet,
-    /// The policy's own namespace in its own cluster only.
+    /// The policy's own namespace in its own cluster only
     Local,
 }
 
-/// How a namespace's cluster label is read (L3, L4). In every mode the raw label is what travels.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+/// How a namespace's cluster label is read (S105, S106, L3, L4). In every mode the raw label is what travels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum ClusterLabelMode {
-    /// As the namespace has it, but a label that names another cluster is read as the own one (S105, S106).
+    /// As the namespace has it, but a label that names another cluster is read as the own one
     #[default]
     Verify,
-    /// As the namespace has it, true or not.
+    /// As the namespace has it, true or not
     Literal,
-    /// As if every namespace had its own cluster's id.
+    /// As if every namespace had its own cluster's id
     Assert,
 }
 

@@ -73,7 +73,7 @@ impl<'a> Sets<'a> {
     }
 
     fn name(&mut self, family: Family, who: &Who, port: Option<PortName>) -> SetName {
-        let mut meaning = who.meaning(self.world.switches);
+        let mut meaning = who.meaning(self.world.switches.selectors);
         if let Some(PortName { protocol, name }) = &port {
             meaning += &format!(" at {protocol}/{name}");
         }
@@ -168,7 +168,7 @@ fn memberships(world: &World<'_>, identity: &Identity, wanted: &[Wanted]) -> BTr
     let namespace = world.mirror.namespace_labels(&identity.namespace);
     let mut memberships = BTreeSet::new();
     for (place, wanted) in wanted.iter().enumerate() {
-        if wanted.is_of_blocks() || !wanted.who.includes(identity, namespace, world.switches) {
+        if wanted.is_of_blocks() || !wanted.who.includes(identity, namespace, world.switches.selectors) {
             continue;
         }
         match &wanted.port {

@@ -3,11 +3,11 @@
 use crate::compile::{World, compile};
 use crate::policy::{NetworkPolicy, Policy, PolicyName, parse};
 use crate::ruleset::Ruleset;
+use crate::switches::Switches;
 use proto::mirror::Mirror;
 use proto::model::ClusterName;
 use proto::observe::{Namespace, Pod};
 use proto::pods::{Pods, part};
-use proto::selector::Switches;
 use proto::watch::Event;
 use serde::Deserialize;
 use serde_json::Value;

@@ -6,8 +6,9 @@
 use super::manifests::{Clusters, Node};
 use crate::interpret::{Packet, Payload, passes};
 use crate::ruleset::{Family, Ruleset};
+use crate::switches::Switches;
 use proto::model::Protocol;
-use proto::selector::{BarePodSelector, Switches};
+use proto::selector::{self, BarePodSelector};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -83,7 +84,10 @@ fn connects(rulesets: &BTreeMap<Node, Ruleset>, [source, destination]: [&End; 2]
 fn table(clusters: &Clusters, port: u16, family: Family) -> String {
     let rulesets = [BarePodSelector::ClusterSet, BarePodSelector::Local].map(|bare_pod_selector| {
         clusters.rulesets(Switches {
-            bare_pod_selector,
+            selectors: selector::Switches {
+                bare_pod_selector,
+                ..selector::Switches::default()
+            },
             ..Switches::default()
         })
     });

@@ -1,10 +1,11 @@
 //! Who is isolated, and who is a member: awkward pods, addresses and claims.
 
 use super::manifests::{Clusters, Node, SMALL, compiled, compiled_with};
+use crate::switches::Switches;
 use expect_test::{Expect, expect};
 use proto::mirror::Mirror;
 use proto::model::ClusterName;
-use proto::selector::{BarePodSelector, Switches};
+use proto::selector::{self, BarePodSelector};
 use std::collections::BTreeSet;
 
 #[track_caller]
@@ -494,7 +495,10 @@ metadata: {namespace: shop, name: local}
 spec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {}}, {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}}]}]}
 ";
     let switches = Switches {
-        bare_pod_selector: BarePodSelector::Local,
+        selectors: selector::Switches {
+            bare_pod_selector: BarePodSelector::Local,
+            ..selector::Switches::default()
+        },
         ..Switches::default()
     };
     expect![[r#"

@@ -3,8 +3,8 @@
 
 use super::manifests::{Clusters, Node, SMALL};
 use crate::interpret::{Packet, Payload, passes};
+use crate::switches::Switches;
 use proto::model::ClusterName;
-use proto::selector::Switches;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
