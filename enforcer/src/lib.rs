@@ -24,6 +24,7 @@ pub mod machine;
 pub mod metrics;
 pub mod node;
 pub mod notice;
+pub mod offline;
 pub mod own_cluster;
 pub mod plan;
 pub mod policy;

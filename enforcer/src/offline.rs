@@ -1,0 +1,20 @@
+//! Judging manifests: what the clusters of a folder would do with a connection, without a cluster, a kernel or root.
+//!
+//! ```text
+//! DIR/<cluster id>/*.yaml ─→ manifests ─→ clusterset ─→ judge ─→ verdicts
+//! ```
+//!
+//! [`manifests`] reads the objects, [`clusterset`] holds what API servers, hub and enforcers would make of them,
+//! [`judge`] compiles the ruleset of every node as its enforcer would and walks it. [`ends`] are the words of all that
+//! judges traffic. Policies are read by [`crate::policy`], addresses owned as [`proto::pods`] says, rulesets compiled by
+//! [`crate::compile`]: nothing here knows what a policy means.
+
+pub mod clusterset;
+pub mod ends;
+pub mod judge;
+pub mod manifests;
+
+pub use clusterset::ClusterSet;
+pub use ends::{End, Exchange, NodeName, PodName, Probe, Table, Transport, Verdict};
+pub use judge::Judge;
+pub use manifests::Manifests;

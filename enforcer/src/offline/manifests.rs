@@ -1,0 +1,262 @@
+//! The objects of some clusters, read from `DIR/<cluster id>/*.{yaml,yml,json}`.
+//!
+//! Shell; the text of a file is parsed by [`parse`], which is pure. Objects stay raw, as they are written: what is odd in
+//! them is for those who read them. Lenient: what cannot be read is left out with a [`Complaint`], what stands beside it
+//! is taken. Nothing is left out in silence but kinds that no policy can see, empty documents and hidden files.
+
+pub mod parse;
+
+use proto::model::ClusterName;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The largest file that is read, 256 MiB: an etcd holds no more than a few GiB, and one file is read at a time (P26).
+const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// The objects of each cluster.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Manifests {
+    /// By cluster, in the order of files and documents; each kind, namespace and name once.
+    pub clusters: BTreeMap<ClusterName, Vec<Arc<Object>>>,
+    /// What was left out, or is not as an API server would have it.
+    pub complaints: Vec<Complaint>,
+}
+
+/// An object as it is written, in a namespace if it is of a kind that is in one.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Object {
+    /// Its kind.
+    pub kind: Kind,
+    /// `metadata.namespace`; `default` if it is missing, as an API server would put it; empty if the kind is in none.
+    pub namespace: Arc<str>,
+    /// `metadata.name`, never empty.
+    pub name: Arc<str>,
+    /// All of it, with `kind`, `metadata.name` and `metadata.namespace` as above.
+    pub raw: Value,
+    /// Where it is written.
+    pub origin: Origin,
+}
+
+/// Where something is written.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Origin {
+    /// The file, from the folder of all clusters.
+    pub file: Arc<Path>,
+    /// Which of its documents, from 1; those without content do not count.
+    pub document: usize,
+}
+
+/// A kind that matters to policies.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Kind {
+    /// Namespaces.
+    Namespace,
+    /// Nodes.
+    Node,
+    /// Pods.
+    Pod,
+    /// NetworkPolicies.
+    NetworkPolicy,
+}
+
+/// Something in the manifests that is not as it should be.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Complaint {
+    /// The cluster; `None`: it is not about one.
+    pub cluster: Option<ClusterName>,
+    /// The file or folder, from the folder of all clusters.
+    pub file: Arc<Path>,
+    /// Which document of the file, from 1; `None`: it is about the whole.
+    pub document: Option<usize>,
+    /// The object, as `NetworkPolicy shop/web`; empty if there is none to name.
+    pub object: String,
+    /// The field, as `spec.ingress[0].from[1]`; empty if it is about the whole object.
+    pub field: String,
+    /// What is wrong and what follows.
+    pub reason: String,
+}
+
+/// Why there is nothing to judge.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The folder cannot be read.
+    #[error("cannot read {}: {source}: expected a folder with a folder of manifests for each cluster, named by its id", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no cluster.
+    #[error("{}: no cluster: expected a folder of manifests for each cluster, named by its id", .0.display())]
+    Empty(PathBuf),
+}
+
+impl Manifests {
+    /// Reads `dir`. Files and folders whose names begin with a dot, files of other kinds and folders in a cluster's folder
+    /// are passed over.
+    ///
+    /// # Errors
+    /// If the folder cannot be read or has no cluster in it. Anything else is a complaint.
+    pub fn read(dir: &Path) -> Result<Self, ReadError> {
+        let failed = |source| ReadError::Io {
+            path: dir.to_owned(),
+            source,
+        };
+        let mut manifests = Self::default();
+        for folder in entries(dir).map_err(failed)? {
+            if !dir.join(&folder).is_dir() {
+                continue;
+            }
+            let text = folder.to_string_lossy();
+            match ClusterName::new(&text) {
+                Ok(cluster) => manifests.read_cluster(dir, &folder, cluster),
+                Err(invalid) => manifests.complaints.push(Complaint {
+                    cluster: None,
+                    file: folder.into(),
+                    document: None,
+                    object: String::new(),
+                    field: String::new(),
+                    reason: format!("{invalid}; nothing of this folder is judged"),
+                }),
+            }
+        }
+        if manifests.clusters.is_empty() {
+            return Err(ReadError::Empty(dir.to_owned()));
+        }
+        Ok(manifests)
+    }
+
+    fn read_cluster(&mut self, dir: &Path, folder: &Path, cluster: ClusterName) {
+        let complain = |file: &Path, reason: String| Complaint {
+            cluster: Some(cluster.clone()),
+            file: file.into(),
+            document: None,
+            object: String::new(),
+            field: String::new(),
+            reason,
+        };
+        let files = entries(&dir.join(folder)).unwrap_or_else(|error| {
+            self.complaints
+                .push(complain(folder, format!("cannot read this folder: {error}")));
+            Vec::new()
+        });
+        let mut objects = Vec::new();
+        for name in files.into_iter().filter(|name| is_manifest(name)) {
+            let (path, file) = (dir.join(folder).join(&name), folder.join(&name));
+            if path.is_dir() {
+                continue;
+            }
+            match read_file(&path) {
+                Ok(bytes) => {
+                    let parsed = parse::file(&cluster, file.as_path().into(), &bytes);
+                    objects.extend(parsed.objects);
+                    self.complaints.extend(parsed.complaints);
+                }
+                Err(error) => {
+                    let reason = format!("cannot read this file: {error}; nothing of it is judged");
+                    self.complaints.push(complain(&file, reason));
+                }
+            }
+        }
+        let objects = parse::once(&cluster, objects, &mut self.complaints);
+        self.clusters.insert(cluster, objects);
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let size = std::fs::metadata(path)?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!("{size} bytes are more than {MAX_FILE_BYTES}")));
+    }
+    std::fs::read(path)
+}
+
+/// The names of what a folder holds, sorted, less what is hidden.
+fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut names = std::fs::read_dir(dir)?
+        .map(|entry| entry.map(|entry| PathBuf::from(entry.file_name())))
+        .collect::<io::Result<Vec<_>>>()?;
+    names.retain(|name| !name.to_string_lossy().starts_with('.'));
+    names.sort();
+    Ok(names)
+}
+
+fn is_manifest(name: &Path) -> bool {
+    name.extension()
+        .is_some_and(|end| end == "yaml" || end == "yml" || end == "json")
+}
+
+impl Object {
+    /// As messages call it: `NetworkPolicy shop/web`.
+    pub fn title(&self) -> String {
+        match &*self.namespace {
+            "" => format!("{} {}", self.kind, self.name),
+            namespace => format!("{} {namespace}/{}", self.kind, self.name),
+        }
+    }
+
+    /// A complaint about it.
+    pub fn complaint(&self, cluster: &ClusterName, field: &str, reason: String) -> Complaint {
+        Complaint {
+            cluster: Some(cluster.clone()),
+            file: self.origin.file.clone(),
+            document: Some(self.origin.document),
+            object: self.title(),
+            field: field.to_owned(),
+            reason,
+        }
+    }
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Namespace, Self::Node, Self::Pod, Self::NetworkPolicy];
+
+    /// Its name in manifests.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Namespace => "Namespace",
+            Self::Node => "Node",
+            Self::Pod => "Pod",
+            Self::NetworkPolicy => "NetworkPolicy",
+        }
+    }
+
+    /// Whether its objects are in namespaces.
+    pub const fn is_namespaced(self) -> bool {
+        match self {
+            Self::Namespace | Self::Node => false,
+            Self::Pod | Self::NetworkPolicy => true,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Complaint {
+    /// `cluster-a/web.yaml, document 2, NetworkPolicy shop/web, spec.ingress[0]: "x" is no …`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(document) = self.document {
+            write!(f, ", document {document}")?;
+        }
+        for part in [&self.object, &self.field] {
+            if !part.is_empty() {
+                write!(f, ", {part}")?;
+            }
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+#[cfg(test)]
+mod tests;

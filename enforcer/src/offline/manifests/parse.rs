@@ -1,0 +1,342 @@
+//! The text of a manifest file → objects, and complaints about the rest.
+//!
+//! Pure. A file is YAML or JSON, of several documents or one; a document is an object or a list of some. Each is read by
+//! itself, so that a broken one takes nothing else with it.
+
+use super::{Complaint, Kind, Object, Origin};
+use proto::model::ClusterName;
+use serde_json::Value;
+use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy, Options};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The most events, nodes and bytes of text of one document (P26). A list of a hundred thousand pods, as an API server
+/// prints them, has about twenty million nodes.
+const MAX_EVENTS: usize = 64_000_000;
+const MAX_NODES: usize = 32_000_000;
+const MAX_TEXT_BYTES: usize = super::MAX_FILE_BYTES as usize;
+
+/// How deep a document may be nested (P26). No object of Kubernetes that a policy can see comes near it.
+const MAX_DEPTH: usize = 100;
+
+/// How deep lists may be in lists: those of `kubectl get` are in none.
+const MAX_LISTS: usize = 4;
+
+/// What a file holds.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Parsed {
+    /// Its objects, in order.
+    pub objects: Vec<Object>,
+    /// What was left out of it, or is odd.
+    pub complaints: Vec<Complaint>,
+}
+
+/// Reads the text of `file`, in the folder of `cluster`.
+pub fn file(cluster: &ClusterName, file: Arc<Path>, bytes: &[u8]) -> Parsed {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut reader = Reader {
+        cluster,
+        file,
+        document: 0,
+        parsed: Parsed::default(),
+    };
+    if let Some(documents) = json(bytes) {
+        for document in documents {
+            reader.document += 1;
+            reader.take(document, None, 0);
+        }
+        return reader.parsed;
+    }
+    for range in documents(bytes) {
+        reader.document += 1;
+        match yaml(bytes, range) {
+            Ok(Yaml { value, doubled }) => {
+                if let Some(reason) = doubled {
+                    reader.complain("", format!("{reason}: the last one counts"));
+                }
+                reader.take(value, None, 0);
+            }
+            Err(reason) => reader.complain(
+                "",
+                format!("{reason}; nothing of this document is judged, and no policy in it is in force"),
+            ),
+        }
+    }
+    reader.parsed
+}
+
+/// The objects of a cluster, each kind, namespace and name once: the last one counts, as if all were applied in turn.
+pub fn once(cluster: &ClusterName, objects: Vec<Object>, complaints: &mut Vec<Complaint>) -> Vec<Arc<Object>> {
+    let mut kept: Vec<Arc<Object>> = Vec::with_capacity(objects.len());
+    let mut places = BTreeMap::new();
+    for object in objects.into_iter().map(Arc::new) {
+        let key = (object.kind, object.namespace.clone(), object.name.clone());
+        let place = *places.entry(key).or_insert(kept.len());
+        match kept.get_mut(place) {
+            None => kept.push(object),
+            Some(earlier) => {
+                let Origin { file, document } = &earlier.origin;
+                let reason = format!(
+                    "the same object stands in {}, document {document}: the last one counts",
+                    file.display()
+                );
+                complaints.push(object.complaint(cluster, "", reason));
+                *earlier = object;
+            }
+        }
+    }
+    kept
+}
+
+/// All documents of a JSON text; `None`: it is no JSON.
+fn json(bytes: &[u8]) -> Option<Vec<Value>> {
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace())?;
+    if !b"{[".contains(first) {
+        return None;
+    }
+    serde_json::Deserializer::from_slice(bytes)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .ok()
+}
+
+/// Where the documents of a YAML text are, without those that have no content. A line that begins with `---` begins a
+/// document, whatever it stands in.
+fn documents(bytes: &[u8]) -> Vec<Range<usize>> {
+    let mut starts = vec![0];
+    let mut at = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let rest = line.strip_prefix(b"---");
+        if at > 0 && rest.is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace)) {
+            starts.push(at);
+        }
+        at += line.len();
+    }
+    let ends = starts.iter().skip(1).copied().chain([bytes.len()]);
+    let ranges = starts.iter().zip(ends).map(|(start, end)| *start..end);
+    ranges.filter(|range| has_content(&bytes[range.clone()])).collect()
+}
+
+/// Whether there is more than comments, directives and marks.
+fn has_content(document: &[u8]) -> bool {
+    let mut lines = document.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.any(|line| {
+        let line = line.strip_prefix(b"---").unwrap_or(line).trim_ascii();
+        !matches!(line, b"" | b"...") && !line.starts_with(b"#") && !line.starts_with(b"%")
+    })
+}
+
+/// A document of YAML.
+struct Yaml {
+    value: Value,
+    /// Why it is none by the letter: a key stands in it twice.
+    doubled: Option<String>,
+}
+
+/// # Errors
+/// What is wrong, with the line of the file.
+fn yaml(bytes: &[u8], range: Range<usize>) -> Result<Yaml, String> {
+    let (before, document) = (&bytes[..range.start], &bytes[range]);
+    let text = std::str::from_utf8(document).map_err(|error| format!("no UTF-8: {error}"))?;
+    let strict = match parse(text, DuplicateKeyPolicy::Error) {
+        Ok(value) => return Ok(Yaml { value, doubled: None }),
+        // Again, from its place in the file, so that the message names the line there.
+        Err(_) => {
+            let lines = before.iter().filter(|byte| **byte == b'\n').count();
+            let text = format!("{}{text}", "\n".repeat(lines));
+            parse(&text, DuplicateKeyPolicy::Error).err().unwrap_or_default()
+        }
+    };
+    match parse(text, DuplicateKeyPolicy::LastWins) {
+        Ok(value) => Ok(Yaml {
+            value,
+            doubled: Some(strict),
+        }),
+        Err(_) => Err(strict),
+    }
+}
+
+fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Value, String> {
+    serde_saphyr::from_str_with_options(text, options(duplicate_keys)).map_err(|error| error.to_string())
+}
+
+fn options(duplicate_keys: DuplicateKeyPolicy) -> Options {
+    let budget = serde_saphyr::budget! {
+        max_events: MAX_EVENTS,
+        max_nodes: MAX_NODES,
+        max_total_scalar_bytes: MAX_TEXT_BYTES,
+        max_depth: MAX_DEPTH,
+        flow_nesting_limit: MAX_DEPTH,
+    };
+    serde_saphyr::options! {
+        budget: budget,
+        duplicate_keys: duplicate_keys,
+        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+        with_snippet: false,
+    }
+}
+
+/// Takes the documents of one file.
+struct Reader<'a> {
+    cluster: &'a ClusterName,
+    file: Arc<Path>,
+    document: usize,
+    parsed: Parsed,
+}
+
+/// What the items of a list inherit from it.
+#[derive(Clone, Copy)]
+struct Inherited<'a> {
+    kind: &'a str,
+    api_version: &'a Value,
+}
+
+impl Reader<'_> {
+    fn complain(&mut self, object: &str, reason: String) {
+        self.complain_of(object, "", reason);
+    }
+
+    fn complain_of(&mut self, object: &str, field: &str, reason: String) {
+        self.parsed.complaints.push(Complaint {
+            cluster: Some(self.cluster.clone()),
+            file: self.file.clone(),
+            document: Some(self.document),
+            object: object.to_owned(),
+            field: field.to_owned(),
+            reason,
+        });
+    }
+
+    /// Takes what a document is, or an item of a list in it.
+    fn take(&mut self, mut value: Value, inherited: Option<Inherited<'_>>, lists: usize) {
+        if value.is_null() {
+            return;
+        }
+        if !value.is_object() {
+            return self.complain(
+                "",
+                "no Kubernetes object, but something else; it is left out".to_owned(),
+            );
+        }
+        if let Some(Inherited { kind, api_version }) = inherited
+            && value["kind"].is_null()
+        {
+            value["kind"] = kind.into();
+            value["apiVersion"] = api_version.clone();
+        }
+        let kind = match &value["kind"] {
+            Value::String(kind) if !kind.is_empty() => kind.clone(),
+            _ => {
+                return self.complain(
+                    "",
+                    "no kind, so this is no Kubernetes object; it is left out".to_owned(),
+                );
+            }
+        };
+        match Kind::ALL.into_iter().find(|known| known.as_str() == kind) {
+            Some(kind) => self.take_object(kind, value),
+            None if kind.ends_with("List") => self.take_list(&kind, value, lists),
+            None => {
+                let meant = Kind::ALL
+                    .into_iter()
+                    .find(|known| known.as_str().eq_ignore_ascii_case(&kind));
+                if let Some(meant) = meant {
+                    self.complain(
+                        "",
+                        format!("kind {kind:?} is none: write {meant}; the object is left out"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// The items of a list inherit its kind, as those of the API's own lists do.
+    fn take_list(&mut self, kind: &str, mut list: Value, lists: usize) {
+        if lists == MAX_LISTS {
+            return self.complain(
+                "",
+                format!("lists in lists more than {MAX_LISTS} deep; the innermost are left out"),
+            );
+        }
+        let api_version = list["apiVersion"].take();
+        let items = match list["items"].take() {
+            Value::Array(items) => items,
+            Value::Null => return,
+            _ => return self.complain_of(kind, "items", "no list; nothing of it is judged".to_owned()),
+        };
+        let kind = kind.strip_suffix("List").filter(|kind| !kind.is_empty());
+        let inherited = kind.map(|kind| Inherited {
+            kind,
+            api_version: &api_version,
+        });
+        for item in items {
+            self.take(item, inherited, lists + 1);
+        }
+    }
+
+    fn take_object(&mut self, kind: Kind, mut raw: Value) {
+        let title = |name: &str| format!("{kind} {name}");
+        if !raw["metadata"].is_object() {
+            return self.complain(
+                kind.as_str(),
+                "no metadata, so it has no name; it is left out".to_owned(),
+            );
+        }
+        let Some(name) = self
+            .text(kind.as_str(), "name", &raw)
+            .or_else(|| self.generated(kind, &raw))
+        else {
+            return self.complain_of(
+                kind.as_str(),
+                "metadata.name",
+                "missing: no API server takes such an object; it is left out".to_owned(),
+            );
+        };
+        raw["metadata"]["name"] = name.clone().into();
+        let mut namespace = String::new();
+        if kind.is_namespaced() {
+            let written = self.text(&title(&name), "namespace", &raw);
+            namespace = written.unwrap_or_else(|| "default".to_owned());
+            raw["metadata"]["namespace"] = namespace.clone().into();
+        }
+        self.parsed.objects.push(Object {
+            kind,
+            namespace: namespace.into(),
+            name: name.into(),
+            raw,
+            origin: Origin {
+                file: self.file.clone(),
+                document: self.document,
+            },
+        });
+    }
+
+    /// A name of the metadata; `None`: there is none. YAML takes an unquoted `123` or `true` for a number or a truth, and
+    /// an API server then refuses the object.
+    fn text(&mut self, title: &str, field: &str, raw: &Value) -> Option<String> {
+        let value = &raw["metadata"][field];
+        let text: Cow<'_, str> = match value {
+            Value::String(text) => text.into(),
+            Value::Null => return None,
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                let text = value.to_string();
+                let reason = format!("{text} is no string, which an API server refuses; it is read as {text:?}");
+                self.complain_of(title, &format!("metadata.{field}"), reason);
+                text.into()
+            }
+        };
+        (!text.is_empty()).then(|| text.into_owned())
+    }
+
+    /// A name such as an API server would make for an object that only says how it is to begin.
+    fn generated(&mut self, kind: Kind, raw: &Value) -> Option<String> {
+        let prefix = raw["metadata"]["generateName"].as_str()?;
+        let name = format!("{prefix}{}", self.parsed.objects.len() + 1);
+        let reason = format!("an API server would choose a name; here it is {name:?}");
+        self.complain_of(kind.as_str(), "metadata.generateName", reason);
+        Some(name)
+    }
+}
