@@ -8,11 +8,11 @@ use super::manifests::{Complaint, Kind, Manifests, Object};
 use crate::compile::{self, compile};
 use crate::policy::{self, NetworkPolicy, Policy, PolicyName};
 use crate::ruleset::Ruleset;
+use crate::switches::Switches;
 use proto::mirror::{Mirror, Part};
 use proto::model::ClusterName;
 use proto::observe::{Namespace, Phase, Pod};
 use proto::pods::{self, Pods};
-use proto::selector::Switches;
 use proto::watch::Event;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -40,7 +40,7 @@ pub struct Cluster {
     pods: Pods,
     policies: BTreeMap<PolicyName, Arc<Policy>>,
     nodes: BTreeMap<Arc<str>, Node>,
-    /// As most of its nodes see the ClusterSet.
+    /// As each of its nodes sees the ClusterSet: where a node knows its cluster in full, its own word adds nothing.
     mirror: Mirror,
     objects: BTreeMap<(Kind, Arc<str>, Arc<str>), Arc<Object>>,
 }
@@ -52,9 +52,6 @@ pub struct Node {
     pub pods: Vec<Arc<Pod>>,
     /// All addresses that it is known to have.
     pub addresses: BTreeSet<IpAddr>,
-    /// As this node sees the ClusterSet, if that is not as its cluster does: where a pod that is ending yields its address
-    /// to one of another node, its own node still sees it (S83).
-    mirror: Option<Mirror>,
 }
 
 impl ClusterSet {
@@ -71,7 +68,9 @@ impl ClusterSet {
             .map(|cluster| (cluster.name.clone(), cluster.part()))
             .collect();
         for cluster in clusters.values_mut() {
-            cluster.see(&parts);
+            for (name, part) in &parts {
+                cluster.mirror.set_part(name, Some(part.clone()));
+            }
         }
         let (mut owners, mut nodes) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
         for cluster in clusters.values() {
@@ -170,13 +169,6 @@ impl ClusterSet {
             .flat_map(|cluster| cluster.nodes.iter().map(|(name, node)| (cluster.node_name(name), node)))
     }
 
-    /// Who owns which address, as the enforcer of a node sees it.
-    pub fn mirror(&self, node: &NodeName) -> Option<&Mirror> {
-        let cluster = self.clusters.get(&node.cluster)?;
-        let node = cluster.nodes.get(node.name.as_str())?;
-        Some(node.mirror.as_ref().unwrap_or(&cluster.mirror))
-    }
-
     /// The ruleset of a node, as its enforcer compiles it.
     pub fn ruleset(&self, name: &NodeName) -> Option<Ruleset> {
         let cluster = self.clusters.get(&name.cluster)?;
@@ -186,7 +178,7 @@ impl ClusterSet {
             policies: &cluster.policies,
             pods: &node.pods,
             node_addresses: &node.addresses,
-            mirror: node.mirror.as_ref().unwrap_or(&cluster.mirror),
+            mirror: &cluster.mirror,
             switches: self.switches,
         }))
     }
@@ -261,35 +253,6 @@ impl Cluster {
         part
     }
 
-    /// Takes in what all clusters say.
-    fn see(&mut self, parts: &BTreeMap<ClusterName, Part>) {
-        self.mirror = mirror(&self.name, parts);
-        for node in self.nodes.values_mut() {
-            let mut local = Pods::default();
-            local.apply(Event::Synced(node.pods.iter().map(|pod| Pod::clone(pod)).collect()));
-            let known = &parts[&self.name].owners;
-            let mut differing = Vec::new();
-            for address in local.addresses() {
-                let owners: BTreeSet<_> = local
-                    .owners(address)
-                    .into_iter()
-                    .map(|pod| pods::identity(&self.name, pod))
-                    .collect();
-                let known = known.get(&address).map_or(&[][..], Vec::as_slice);
-                if owners.iter().any(|owner| !known.contains(owner)) {
-                    differing.push((address, owners));
-                }
-            }
-            if !differing.is_empty() {
-                let mut seen = mirror(&self.name, parts);
-                for (address, owners) in differing {
-                    seen.set_local(address, owners.into_iter().collect());
-                }
-                node.mirror = Some(seen);
-            }
-        }
-    }
-
     /// Its id.
     pub const fn name(&self) -> &ClusterName {
         &self.name
@@ -353,14 +316,6 @@ impl Cluster {
     fn is_nodes(&self, address: IpAddr) -> bool {
         self.nodes.values().any(|node| node.addresses.contains(&address))
     }
-}
-
-fn mirror(own: &ClusterName, parts: &BTreeMap<ClusterName, Part>) -> Mirror {
-    let mut mirror = Mirror::new(own.clone());
-    for (name, part) in parts {
-        mirror.set_part(name, Some(part.clone()));
-    }
-    mirror
 }
 
 fn read<K: DeserializeOwned>(object: &Object) -> K {
