@@ -3,6 +3,8 @@
 //! Pure. Decoded by types of our own from the raw object, so that no odd field ever fails a watch or is dropped in
 //! silence: a piece that is not understood is void, matches nothing and is named in [`Policy::refused`], the pieces
 //! around it stand, and the policy still isolates (S127). Knows no pods and no kernel.
+//!
+//! There is one reading, [`written::read`], which keeps every piece where it stands; [`Policy`] is what that comes to.
 
 mod blocks;
 mod fields;
@@ -10,14 +12,15 @@ mod object;
 mod peers;
 mod ports;
 mod selectors;
+pub mod written;
 
-use fields::{Field, Problem, Report, members, shown, unknown_members};
 use ipnet::IpNet;
 use proto::model::Protocol;
 use proto::selector::Selector;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
+use written::{List, Rule, Written};
 
 /// The most kernel rules, for each family, that one policy is given, 65 536: its rules beyond that are void (P25). An
 /// object of the API server's greatest size could ask for hundreds of millions, peers times ports.
@@ -80,6 +83,12 @@ pub struct Refused {
     pub field: String,
     /// What is wrong with it and what follows, for people.
     pub reason: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.reason)
+    }
 }
 
 /// An entry of `ingress` or `egress`: peers and ports must both match (S11).
@@ -150,145 +159,50 @@ pub enum PortMatch {
 
 /// Reads a policy.
 pub fn parse(raw: &NetworkPolicy) -> Policy {
-    let mut report = Report::default();
-    let (subjects, ingress, egress) = spec(&raw.spec, &mut report);
+    let Written {
+        subjects,
+        ingress,
+        egress,
+        refused,
+    } = written::read(raw);
+    let admitting = |rules: Option<List<Rule>>| {
+        rules.map(|rules| match &subjects {
+            Ok(_) => canonical(&rules),
+            Err(_) => Vec::new(),
+        })
+    };
     Policy {
         name: raw.name.clone(),
         uid: raw.uid.clone(),
         generation: raw.generation,
-        subjects,
-        ingress,
-        egress,
-        refused: report.finish(),
+        ingress: admitting(ingress),
+        egress: admitting(egress),
+        subjects: subjects.ok(),
+        refused,
     }
 }
 
-/// The members of `spec`. An unknown one is named and changes nothing: of a spec, which only adds rules to an isolation
-/// that stands, no understood piece depends on it.
-const SPEC: [&str; 4] = ["podSelector", "policyTypes", "ingress", "egress"];
-
-type Rules = Option<Vec<PolicyRule>>;
-
-fn spec(spec: &Value, report: &mut Report) -> (Option<Selector>, Rules, Rules) {
-    let field = Field::Root("spec");
-    let members = match spec {
-        Value::Null => [None; 4],
-        Value::Object(object) => SPEC.map(|name| object.get(name).filter(|value| !value.is_null())),
-        other => {
-            let problem = field.problem(format!("{} is no object", shown(other)));
-            report.refuse(
-                problem,
-                "the policy isolates its whole namespace in both directions and admits nothing",
-            );
-            return (None, Some(Vec::new()), Some(Vec::new()));
-        }
-    };
-    for name in unknown_members(spec, &SPEC) {
-        let problem = field.member(name).problem("unknown field".to_owned());
-        report.refuse(problem, "it has no effect; the rest of the policy is in force");
-    }
-    let [pod_selector, policy_types, ingress, egress] = members;
-    let subjects = match pod_selector.map(|value| selectors::selector(value, &field.member("podSelector"))) {
-        None => Some(Selector::default()),
-        Some(Ok(selector)) => Some(selector),
-        Some(Err(problem)) => {
-            report.refuse(problem, "the policy isolates its whole namespace and admits nothing");
-            None
-        }
-    };
-    let types = self::policy_types(policy_types, egress, &field.member("policyTypes"), report);
-    let mut rules = |direction: PolicyType, value| {
-        types
-            .contains(&direction)
-            .then(|| rules(value, &field.member(direction.rules()), direction, report))
-    };
-    let ingress = rules(PolicyType::Ingress, ingress);
-    let egress = rules(PolicyType::Egress, egress);
-    match subjects {
-        Some(_) => (subjects, ingress, egress),
-        None => (None, ingress.map(|_| Vec::new()), egress.map(|_| Vec::new())),
-    }
-}
-
-/// A direction that a policy isolates.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum PolicyType {
-    Ingress,
-    Egress,
-}
-
-impl PolicyType {
-    /// The field of its rules.
-    const fn rules(self) -> &'static str {
-        match self {
-            Self::Ingress => "ingress",
-            Self::Egress => "egress",
-        }
-    }
-
-    /// The field of a rule's peers.
-    const fn peers(self) -> &'static str {
-        match self {
-            Self::Ingress => "from",
-            Self::Egress => "to",
-        }
-    }
-}
-
-/// `policyTypes`: given ones are final (S6); without any that is known, Ingress, and Egress if there is an egress rule,
-/// understood or not (S5, P21).
-fn policy_types(
-    types: Option<&Value>,
-    egress: Option<&Value>,
-    field: &Field<'_>,
-    report: &mut Report,
-) -> Vec<PolicyType> {
-    let read = |value: &Value, field: &Field<'_>, _: &mut Report| match value.as_str() {
-        Some("Ingress") => Ok(PolicyType::Ingress),
-        Some("Egress") => Ok(PolicyType::Egress),
-        Some(_) | None => Err(field.problem(format!(
-            "{} is no policy type: expected Ingress or Egress",
-            shown(value)
-        ))),
-    };
-    let known = types.map_or_else(Vec::new, |types| report.list(types, field, "it is ignored", read));
-    let has_egress_rules = || egress.is_some_and(|rules| rules.as_array().is_none_or(|rules| !rules.is_empty()));
-    match known.as_slice() {
-        [] if has_egress_rules() => vec![PolicyType::Ingress, PolicyType::Egress],
-        [] => vec![PolicyType::Ingress],
-        _ => known,
-    }
-}
-
-fn rules(value: Option<&Value>, field: &Field<'_>, direction: PolicyType, report: &mut Report) -> Vec<PolicyRule> {
-    let Some(value) = value else { return Vec::new() };
-    let mut rules = report.list(value, field, "the rule admits nothing", |value, field, report| {
-        rule(value, field, direction, report)
-    });
+/// The rules that are in force, sorted, each once.
+fn canonical(rules: &List<Rule>) -> Vec<PolicyRule> {
+    let mut rules: Vec<PolicyRule> = rules.understood().map(PolicyRule::from).collect();
     rules.sort();
     rules.dedup();
-    let distinct = rules.len();
-    rules.retain(|rule| report.spend(rule.kernel_rules()));
-    if rules.len() < distinct {
-        let problem = field.problem(format!(
-            "the rules combine peers and ports in more than {MAX_KERNEL_RULES} ways"
-        ));
-        report.refuse(
-            problem,
-            &format!("{} of the rules admit nothing", distinct - rules.len()),
-        );
-    }
     rules
 }
 
-fn rule(value: &Value, field: &Field<'_>, direction: PolicyType, report: &mut Report) -> Result<PolicyRule, Problem> {
-    let [peers, ports] = members(value, field, [direction.peers(), "ports"])?;
-    Ok(PolicyRule {
-        peers: peers.map_or(Peers::Any, |value| {
-            peers::peers(value, &field.member(direction.peers()), report)
-        }),
-        ports: ports.map_or(Ports::Any, |value| ports::ports(value, &field.member("ports"), report)),
-    })
+impl From<&Rule> for PolicyRule {
+    fn from(rule: &Rule) -> Self {
+        Self {
+            peers: match &rule.peers {
+                List::Absent => Peers::Any,
+                List::Void(_) | List::Of(_) => Peers::Of(peers::merged(rule.peers.understood())),
+            },
+            ports: match &rule.ports {
+                List::Absent => Ports::Any,
+                List::Void(_) | List::Of(_) => Ports::Of(ports::merged(rule.ports.understood())),
+            },
+        }
+    }
 }
 
 impl PolicyRule {

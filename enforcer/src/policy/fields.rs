@@ -3,6 +3,7 @@
 //! Pure. A piece is read as a whole: its first [`Problem`] makes it void. Lists go on with their other entries, and name
 //! each that is void in the [`Report`].
 
+use super::written::List;
 use super::{MAX_KERNEL_RULES, MAX_REFUSED, Refused};
 use serde_json::Value;
 use std::fmt;
@@ -68,6 +69,15 @@ impl Problem {
             ..self
         }
     }
+
+    /// As people are told it, with what follows.
+    pub(super) fn refused(&self, follows: &str) -> Refused {
+        let what = cut(&self.what, PROBLEM);
+        Refused {
+            field: self.field.clone(),
+            reason: format!("{what}; {}", self.follows.unwrap_or(follows)),
+        }
+    }
 }
 
 /// What was refused so far, and how much may still be asked for.
@@ -89,17 +99,14 @@ impl Default for Report {
 
 impl Report {
     /// Names a void piece, and what follows.
-    pub(super) fn refuse(&mut self, problem: Problem, follows: &str) {
+    pub(super) fn refuse(&mut self, problem: &Problem, follows: &str) -> Refused {
+        let refused = problem.refused(follows);
         if self.refused.len() < MAX_REFUSED {
-            let what = cut(&problem.what, PROBLEM);
-            let follows = problem.follows.unwrap_or(follows);
-            self.refused.push(Refused {
-                field: problem.field,
-                reason: format!("{what}; {follows}"),
-            });
+            self.refused.push(refused.clone());
         } else {
             self.omitted += 1;
         }
+        refused
     }
 
     /// Takes so many kernel rules from what the policy may still have, or says that not so many are left.
@@ -109,28 +116,28 @@ impl Report {
         left.is_some()
     }
 
-    /// The entries of a list that `read` understands; those that it does not are refused. What is no list is refused
-    /// and has no entries.
+    /// The entries of a list, as `read` understands them; those that it does not are refused. What is no list is refused
+    /// as a whole.
     pub(super) fn list<T>(
         &mut self,
         value: &Value,
         field: &Field<'_>,
         follows: &str,
         read: impl Fn(&Value, &Field<'_>, &mut Self) -> Result<T, Problem>,
-    ) -> Vec<T> {
+    ) -> List<T> {
         let Some(entries) = value.as_array() else {
             let problem = field.problem(format!("{} is no list", shown(value)));
-            self.refuse(problem, "nothing of it is in force");
-            return Vec::new();
+            return List::Void(self.refuse(&problem, "nothing of it is in force"));
         };
-        let mut understood = Vec::with_capacity(entries.len());
-        for (index, entry) in entries.iter().enumerate() {
-            match read(entry, &Field::Entry(field, index), self) {
-                Ok(piece) => understood.push(piece),
-                Err(problem) => self.refuse(problem, follows),
-            }
+        if entries.is_empty() {
+            return List::Absent;
         }
-        understood
+        let mut list = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            let read = read(entry, &Field::Entry(field, index), self);
+            list.push(read.map_err(|problem| self.refuse(&problem, follows)));
+        }
+        List::Of(list)
     }
 
     /// All that was refused.

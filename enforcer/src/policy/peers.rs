@@ -2,29 +2,22 @@
 //!
 //! Pure. Knows no pods: what a selector selects is [`proto::selector`]'s.
 
+use super::PolicyPeer;
 use super::blocks::{self, NoBlock};
 use super::fields::{Field, Problem, Report, members, shown, text};
 use super::selectors::selector;
-use super::{Peers, PolicyPeer};
+use super::written::{List, Peer};
 use ipnet::IpNet;
 use serde_json::Value;
 
-/// The list `from` or `to`; empty: anybody.
-pub(super) fn peers(value: &Value, field: &Field<'_>, report: &mut Report) -> Peers {
-    if value.as_array().is_some_and(Vec::is_empty) {
-        return Peers::Any;
-    }
-    let peers = report.list(value, field, "the peer matches nothing", |value, field, _| {
+/// The list `from` or `to`.
+pub(super) fn peers(value: &Value, field: &Field<'_>, report: &mut Report) -> List<Peer> {
+    report.list(value, field, "the peer matches nothing", |value, field, _| {
         peer(value, field)
-    });
-    let mut peers: Vec<PolicyPeer> = peers.into_iter().flatten().collect();
-    peers.sort();
-    peers.dedup();
-    Peers::Of(peers)
+    })
 }
 
-/// An entry; `None`: a block of which its excepts leave nothing, which is no error.
-fn peer(value: &Value, field: &Field<'_>) -> Result<Option<PolicyPeer>, Problem> {
+fn peer(value: &Value, field: &Field<'_>) -> Result<Peer, Problem> {
     let [pods, namespaces, block] = members(value, field, ["podSelector", "namespaceSelector", "ipBlock"])?;
     match (pods, namespaces, block) {
         (None, None, None) => Err(field.problem("it names no podSelector, namespaceSelector or ipBlock".to_owned())),
@@ -33,25 +26,25 @@ fn peer(value: &Value, field: &Field<'_>) -> Result<Option<PolicyPeer>, Problem>
         (pods, namespaces, None) => {
             let read =
                 |value: Option<&Value>, name| value.map(|value| selector(value, &field.member(name))).transpose();
-            Ok(Some(PolicyPeer::Pods {
+            Ok(Peer::Pods {
                 pods: read(pods, "podSelector")?,
                 namespaces: read(namespaces, "namespaceSelector")?,
-            }))
+            })
         }
     }
 }
 
-fn ip_block(value: &Value, field: &Field<'_>) -> Result<Option<PolicyPeer>, Problem> {
+fn ip_block(value: &Value, field: &Field<'_>) -> Result<Peer, Problem> {
     let [cidr, except] = members(value, field, ["cidr", "except"])?;
     let net = match cidr {
         None => return Err(field.problem("cidr is missing".to_owned())),
         Some(value) => cidr_block(value, &field.member("cidr"))?,
     };
-    let excepts = match except {
+    let except = match except {
         None => Vec::new(),
         Some(value) => excepts(value, &field.member("except"))?,
     };
-    Ok(blocks::effective(net, &excepts).map(|except| PolicyPeer::Block { net, except }))
+    Ok(Peer::Block { net, except })
 }
 
 /// A list without void entries: to leave one out would widen the block (P13).
@@ -72,4 +65,21 @@ fn cidr_block(value: &Value, field: &Field<'_>) -> Result<IpNet, Problem> {
             shown(value)
         )),
     })
+}
+
+/// The same peers, sorted, each once, without the blocks of which their excepts leave nothing (P14).
+pub(super) fn merged<'a>(peers: impl Iterator<Item = &'a Peer>) -> Vec<PolicyPeer> {
+    let peers = peers.filter_map(|peer| match peer {
+        Peer::Pods { pods, namespaces } => Some(PolicyPeer::Pods {
+            pods: pods.clone(),
+            namespaces: namespaces.clone(),
+        }),
+        Peer::Block { net, except } => {
+            blocks::effective(*net, except).map(|except| PolicyPeer::Block { net: *net, except })
+        }
+    });
+    let mut peers: Vec<PolicyPeer> = peers.collect();
+    peers.sort();
+    peers.dedup();
+    peers
 }

@@ -3,7 +3,8 @@
 //! Pure. Resolves no name: that is the compiler's, who knows the pods.
 
 use super::fields::{Field, Problem, Report, members, shown};
-use super::{PolicyPort, PortMatch, Ports};
+use super::written::List;
+use super::{PolicyPort, PortMatch};
 use proto::model::Protocol;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -11,15 +12,11 @@ use std::collections::BTreeSet;
 /// The longest name of a port (IANA's service names).
 const MAX_NAME: usize = 15;
 
-/// The list `ports`; empty: every port and protocol.
-pub(super) fn ports(value: &Value, field: &Field<'_>, report: &mut Report) -> Ports {
-    if value.as_array().is_some_and(Vec::is_empty) {
-        return Ports::Any;
-    }
-    let ports = report.list(value, field, "the port matches nothing", |value, field, _| {
+/// The list `ports`.
+pub(super) fn ports(value: &Value, field: &Field<'_>, report: &mut Report) -> List<PolicyPort> {
+    report.list(value, field, "the port matches nothing", |value, field, _| {
         port(value, field)
-    });
-    Ports::Of(merged(ports))
+    })
 }
 
 fn port(value: &Value, field: &Field<'_>) -> Result<PolicyPort, Problem> {
@@ -98,8 +95,8 @@ fn is_port_name(name: &str) -> bool {
 }
 
 /// The same ports, sorted, with none inside or next to another.
-fn merged(ports: Vec<PolicyPort>) -> Vec<PolicyPort> {
-    let ports: BTreeSet<PolicyPort> = ports.into_iter().collect();
+pub(super) fn merged<'a>(ports: impl Iterator<Item = &'a PolicyPort>) -> Vec<PolicyPort> {
+    let ports: BTreeSet<PolicyPort> = ports.cloned().collect();
     let mut merged: Vec<PolicyPort> = Vec::with_capacity(ports.len());
     for next in ports {
         let before = merged.last_mut().filter(|before| before.protocol == next.protocol);
