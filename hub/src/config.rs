@@ -4,6 +4,7 @@
 
 use crate::certs;
 use clap::ValueEnum;
+use proto::selector::Switches;
 use proto::tls;
 use std::fmt;
 use std::net::SocketAddr;
@@ -41,6 +42,8 @@ pub struct Config {
     pub security: Security,
     /// Where health and metrics are served, in plain HTTP.
     pub admin: SocketAddr,
+    /// What selectors mean in queries.
+    pub switches: Switches,
     /// What is logged, as a filter of `tracing-subscriber`.
     pub log_level: String,
     /// How it is written.

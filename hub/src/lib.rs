@@ -81,6 +81,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         listen,
         security,
         admin,
+        switches,
         log_level: _,
         log_format: _,
     } = config;
@@ -99,7 +100,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         metrics: metrics.clone(),
         shutdown: shutdown.clone(),
     };
-    let queries = Queries::new(handle.clone(), Arc::clone(&registry), Arc::clone(&ring));
+    let queries = Queries::new(handle.clone(), Arc::clone(&registry), Arc::clone(&ring), switches);
     let routes = server::routes(queries).await.add_service(sync);
     let clusters = Clusters::new(clusters, ends.inputs, metrics.clone());
     let admin = Admin {

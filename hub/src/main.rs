@@ -58,6 +58,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         listen,
         security,
         admin,
+        switches,
         log_level,
         log_format: _,
     } = &config;
@@ -67,6 +68,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         %listen,
         %security,
         %admin,
+        ?switches,
         log_level,
         open_files = file_limit::raise(),
         "hub starts"

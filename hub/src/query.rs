@@ -8,6 +8,7 @@ use crate::inventory::{Inventory, Member};
 use crate::registry::Registry;
 use crate::ring::SharedRing;
 use proto::model::{ClusterName, Revision};
+use proto::selector::Switches;
 use proto::wire;
 use proto::wire::cluster_status::State;
 use std::sync::Arc;
@@ -28,24 +29,32 @@ pub struct Queries {
     handle: Handle,
     registry: Arc<Registry>,
     ring: Arc<SharedRing>,
+    switches: Switches,
 }
 
 impl Queries {
-    /// Answers from these.
-    pub fn new(handle: Handle, registry: Arc<Registry>, ring: Arc<SharedRing>) -> Self {
-        Self { handle, registry, ring }
+    /// Answers from these; selectors mean what the switches say.
+    pub fn new(handle: Handle, registry: Arc<Registry>, ring: Arc<SharedRing>, switches: Switches) -> Self {
+        Self {
+            handle,
+            registry,
+            ring,
+            switches,
+        }
     }
 
     async fn answer<T: Send + 'static>(
         &self,
         answer: impl FnOnce(&View<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<Response<T>, Status> {
+        let switches = self.switches;
         let read = move |inventory: &Inventory, revision: Revision| {
             #[expect(clippy::disallowed_methods, reason = "the one place where a query's time is taken")]
             let (now, wall) = (Instant::now(), SystemTime::now());
             answer(&View {
                 inventory,
                 revision,
+                switches,
                 now,
                 wall,
             })
@@ -58,6 +67,8 @@ impl Queries {
 struct View<'a> {
     inventory: &'a Inventory,
     revision: Revision,
+    /// What selectors mean.
+    switches: Switches,
     now: Instant,
     /// The same moment as `now`, for people's eyes.
     wall: SystemTime,

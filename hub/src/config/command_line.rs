@@ -4,6 +4,7 @@ use super::{Config, ConfigError, LogFormat, Security, Task, log_filter, readable
 use crate::certs;
 use clap::{Args, Parser, Subcommand};
 use proto::model::ClusterName;
+use proto::selector::{BarePodSelector, ClusterLabelMode, Switches};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -34,6 +35,9 @@ Exit codes:
   0  stopped by SIGTERM or SIGINT
   1  failed while running; the log says why
   2  the command line or a file it names is wrong; the message says what to do";
+
+/// The hub sends what objects say and judges nothing for enforcers; it only answers as they judge.
+const MEANING: &str = "What policies mean, for queries (say the same to all hubs and enforcers of a ClusterSet)";
 
 const CERTS_EXAMPLES: &str = "\
 Examples:
@@ -105,6 +109,28 @@ struct ServeFlags {
         default_value = "127.0.0.1:9443"
     )]
     admin: SocketAddr,
+
+    /// Which clusters a peer with a podSelector and no namespaceSelector reaches
+    #[arg(
+        long,
+        value_name = "REACH",
+        env = "BAILEY_HUB_BARE_POD_SELECTOR",
+        value_enum,
+        default_value_t,
+        help_heading = MEANING
+    )]
+    bare_pod_selector: BarePodSelector,
+
+    /// How the label cluster.clusterset.k8s.io/cluster-name of a namespace is read
+    #[arg(
+        long,
+        value_name = "MODE",
+        env = "BAILEY_HUB_CLUSTER_LABEL_MODE",
+        value_enum,
+        default_value_t,
+        help_heading = MEANING
+    )]
+    cluster_label_mode: ClusterLabelMode,
 
     /// What to log: error, warn, info, debug, trace, or a filter such as info,hub::clusters=debug
     #[arg(long, value_name = "LEVEL", env = "BAILEY_HUB_LOG_LEVEL", default_value = "info")]
@@ -199,6 +225,8 @@ impl ServeFlags {
             client_ca,
             insecure,
             admin,
+            bare_pod_selector,
+            cluster_label_mode,
             log_level,
             log_format,
         } = self;
@@ -218,6 +246,10 @@ impl ServeFlags {
             listen,
             security,
             admin,
+            switches: Switches {
+                bare_pod_selector,
+                cluster_label: cluster_label_mode,
+            },
             log_level,
             log_format,
         })

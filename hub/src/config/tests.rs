@@ -51,6 +51,10 @@ fn a_trial_serves_this_machine_only() {
             listen: 127.0.0.1:7443,
             security: Insecure,
             admin: 127.0.0.1:9443,
+            switches: Switches {
+                bare_pod_selector: ClusterSet,
+                cluster_label: Verify,
+            },
             log_level: "info",
             log_format: Text,
         }"#]],
@@ -60,7 +64,8 @@ fn a_trial_serves_this_machine_only() {
 #[test]
 fn mutual_tls_serves_every_address() {
     check(
-        "--clusters DIR/clusters --tls-cert DIR/hub.crt --tls-key DIR/hub.key --client-ca DIR/ca.crt --log-format json",
+        "--clusters DIR/clusters --tls-cert DIR/hub.crt --tls-key DIR/hub.key --client-ca DIR/ca.crt --log-format json \
+         --bare-pod-selector local --cluster-label-mode assert",
         expect![[r#"
             Config {
                 clusters: "DIR/clusters",
@@ -73,6 +78,10 @@ fn mutual_tls_serves_every_address() {
                     },
                 ),
                 admin: 127.0.0.1:9443,
+                switches: Switches {
+                    bare_pod_selector: Local,
+                    cluster_label: Assert,
+                },
                 log_level: "info",
                 log_format: Json,
             }"#]],

@@ -4,6 +4,7 @@ use super::page::{Page, Room};
 use super::{Refusal, View, count, selectors};
 use proto::model::{CLUSTER_LABEL, ClusterName, Labels};
 use proto::observe::Namespace;
+use proto::selector::ClusterLabelMode;
 use proto::wire;
 
 /// What a namespace's cluster label says.
@@ -46,7 +47,7 @@ pub(super) fn list(
             }
             let listed = selector.matches(&namespace.labels);
             if listed {
-                namespaces.push(describe(id, namespace, member.pods().count_in(&namespace.name)));
+                namespaces.push(describe(view, id, namespace, member.pods().count_in(&namespace.name)));
             }
             match page.looked_at(key, listed) {
                 Room::More => {}
@@ -62,16 +63,21 @@ pub(super) fn list(
     })
 }
 
-fn describe(cluster: &ClusterName, namespace: &Namespace, pods: usize) -> wire::Namespace {
-    let warning = match claim(cluster, &namespace.labels) {
-        Claim::Own => String::new(),
-        Claim::Missing => format!(
+fn describe(view: &View<'_>, cluster: &ClusterName, namespace: &Namespace, pods: usize) -> wire::Namespace {
+    let warning = match (claim(cluster, &namespace.labels), view.switches.cluster_label) {
+        (Claim::Own, _) | (Claim::Missing, ClusterLabelMode::Assert) => String::new(),
+        (Claim::Missing, ClusterLabelMode::Verify | ClusterLabelMode::Literal) => format!(
             "no policy that names cluster {cluster} matches its pods: \
              kubectl label namespace {} {CLUSTER_LABEL}={cluster}",
             namespace.name
         ),
-        Claim::Foreign => format!(
+        (Claim::Foreign, ClusterLabelMode::Verify | ClusterLabelMode::Assert) => format!(
             "its label {CLUSTER_LABEL} names another cluster, enforcers read {cluster} instead: \
+             kubectl label --overwrite namespace {} {CLUSTER_LABEL}={cluster}",
+            namespace.name
+        ),
+        (Claim::Foreign, ClusterLabelMode::Literal) => format!(
+            "its label {CLUSTER_LABEL} names another cluster, and its pods pass for that cluster's: \
              kubectl label --overwrite namespace {} {CLUSTER_LABEL}={cluster}",
             namespace.name
         ),

@@ -7,7 +7,7 @@ use crate::inventory::Member;
 use proto::model::ClusterName;
 use proto::observe::{Phase, Pod};
 use proto::pods::identity;
-use proto::selector::{Peer, Switches};
+use proto::selector::Peer;
 use proto::wire;
 
 pub(super) fn list(view: &View<'_>, request: &wire::ListPodsRequest) -> Result<wire::ListPodsResponse, Refusal> {
@@ -44,7 +44,7 @@ pub(super) fn select(view: &View<'_>, request: &wire::SelectPodsRequest) -> Resu
     let (pods, next_page_token) = collect(&clusters, page, |id, member, pod| {
         let namespace = member.namespaces().get(&pod.namespace);
         let namespace_labels = namespace.map(|namespace| &*namespace.labels);
-        pod.is_live() && peer.selects(&identity(id, pod), namespace_labels, Switches::default())
+        pod.is_live() && peer.selects(&identity(id, pod), namespace_labels, view.switches)
     });
     Ok(wire::SelectPodsResponse {
         revision: view.revision(),

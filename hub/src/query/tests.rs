@@ -4,6 +4,7 @@ use crate::registry::{Enforcer, Report};
 use expect_test::{Expect, expect};
 use proto::model::{CLUSTER_LABEL, Epoch, Labels, NamedPort, Protocol};
 use proto::observe::{Namespace, Phase, Pod};
+use proto::selector::{BarePodSelector, ClusterLabelMode};
 use proto::watch::Event;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -16,6 +17,7 @@ const REVISION: Revision = Revision {
 /// Three clusters: `a` is watched, contact with `b` is lost since half a minute, `c` could never be read.
 struct World {
     inventory: Inventory,
+    switches: Switches,
     start: Instant,
 }
 
@@ -68,7 +70,11 @@ impl World {
         let lost = Observed::Pods(Event::Lost("connection refused (192.0.2.2:6443)".to_owned()));
         inventory.apply(&id("b"), Connection(1), lost, start + Duration::from_secs(30));
         inventory.refuse(&id("c"), "exec is not allowed".to_owned(), start);
-        Self { inventory, start }
+        Self {
+            inventory,
+            switches: Switches::default(),
+            start,
+        }
     }
 
     /// A minute after the first list, which was at New Year.
@@ -77,6 +83,7 @@ impl World {
         View {
             inventory: &self.inventory,
             revision: REVISION,
+            switches: self.switches,
             now: self.start + minute,
             wall: new_year() + minute,
         }
@@ -592,6 +599,37 @@ fn a_peer_selects_live_pods_as_a_policy_would() {
         peer.pod_selector = requirement("tier", "DoesNotExist", &[]);
     });
     assert_eq!(both, "a/shop/old a/shop/web-1 b/shop/twin b/shop/web-1");
+}
+
+/// The hub answers as enforcers with the same switches judge (S19, S106, L1, L3, L4).
+#[test]
+fn a_peer_selects_as_the_switches_say() {
+    let mut world = World::new();
+    world.switches.bare_pod_selector = BarePodSelector::Local;
+    let bare = select(&world, "shop", |peer| {
+        peer.pod_selector = match_labels(&[("app", "web")])
+    });
+    assert_eq!(bare, "a/shop/old a/shop/web-1 a/shop/web-2");
+    let of_a = |mode| {
+        let mut world = World::new();
+        world.switches.cluster_label = mode;
+        let pods = select(&world, "elsewhere", |peer| {
+            peer.namespace_selector = match_labels(&[(CLUSTER_LABEL, "a")]);
+        });
+        let namespaces = namespaces::list(&world.view(), &Default::default()).expect("a valid request");
+        let warned = namespaces.namespaces.iter().filter(|one| !one.warning.is_empty());
+        let warned: Vec<String> = warned.map(|one| format!("{}/{}", one.cluster, one.name)).collect();
+        format!("{pods}; warned: {}", warned.join(" "))
+    };
+    let modes = [
+        ClusterLabelMode::Verify,
+        ClusterLabelMode::Literal,
+        ClusterLabelMode::Assert,
+    ];
+    expect![[r#"
+        a/shop/old a/shop/web-1 a/shop/web-2; warned: a/kube-system a/tools b/kube-system b/shop
+        a/shop/old a/shop/web-1 a/shop/web-2 b/shop/twin b/shop/web-1; warned: a/kube-system a/tools b/kube-system b/shop
+        a/shop/old a/shop/web-1 a/shop/web-2; warned: b/shop"#]].assert_eq(&modes.map(of_a).join("\n"));
 }
 
 /// One enforces the newest revision, one the last but two, one has never reported.

@@ -9,6 +9,7 @@ use expect_test::expect;
 use prost::Message;
 use prost_types::FileDescriptorProto;
 use proto::model::{Epoch, Revision};
+use proto::selector::Switches;
 use proto::tls::Files;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -109,6 +110,7 @@ fn queries() -> Queries {
         handle,
         Arc::new(Registry::default()),
         Arc::new(SharedRing::new(revision)),
+        Switches::default(),
     )
 }
 

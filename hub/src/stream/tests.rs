@@ -10,6 +10,7 @@ use crate::shutdown::Trigger;
 use proto::mirror::Mirror;
 use proto::model::{ClusterState, Epoch, NamespaceName};
 use proto::peer::{Name, Peer};
+use proto::selector::Switches;
 use proto::watch::Event;
 use proto::wire;
 use proto::wire::sync_client::SyncClient;
@@ -45,7 +46,12 @@ impl Hub {
             metrics,
             shutdown: shutdown.clone(),
         };
-        let queries = Queries::new(ends.handle.clone(), Arc::clone(&registry), Arc::clone(&ends.ring));
+        let queries = Queries::new(
+            ends.handle.clone(),
+            Arc::clone(&registry),
+            Arc::clone(&ends.ring),
+            Switches::default(),
+        );
         let routes = server::routes(queries).await.add_service(sync);
         tokio::spawn(owner.run(shutdown.clone()));
         tokio::spawn(server::serve(listener, routes, shutdown));
