@@ -3,28 +3,32 @@
 //!
 //! Pure. Reads the manifests themselves and shares no code with the product, so that the two are wrong together only if
 //! two readings of the semantics are. One small function per rule of the catalogue, named by its S-number; nothing is
-//! indexed, merged or remembered. It judges as the default switches have it: a bare `podSelector` reaches the whole
-//! ClusterSet (S19), and a namespace's false cluster label counts as the cluster that sent it (S106).
+//! indexed, merged or remembered.
 //!
-//! What always passes whatever policies say (replies, neighbour discovery, DHCP) is no question to put to it.
+//! What always passes whatever policies say (replies, neighbour discovery, DHCP) is no question to put to it, nor how a
+//! world came to be what it is. Rules that compare worlds (S14 to S16) are the tests' that judge two.
 
 mod blocks;
+mod citations;
 mod connection;
+mod identity;
+mod isolation;
 mod objects;
+mod peers;
 mod place;
 mod policies;
+mod ports;
 mod selectors;
+mod switches;
 mod text;
 
+use citations::Citations;
 use connection::Connection;
 pub use connection::{Direction, End, NodeName, Probe, Transport, crossed};
 pub use objects::World;
 use objects::{Namespace, Pod};
-use place::Place;
-use policies::Policy;
-use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
+pub use switches::{BarePodSelector, ClusterLabel, OwnNode, Switches};
 
 /// The answer to whether a connection may be opened.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -33,56 +37,53 @@ pub enum Verdict {
     Allowed,
     /// A policy of one end's cluster refuses it.
     Refused,
-    /// There is no such traffic: the ends have no family in common (S97), or are one address.
+    /// There is no such traffic: the ends have no family in common (S97), or are one address outside.
     NoTraffic,
 }
 
 /// Judges connections in one world, and counts how often each rule had a say.
 pub struct Judge<'w> {
     world: &'w World,
-    cited: BTreeMap<u8, Cell<u64>>,
+    switches: Switches,
+    cited: Citations,
 }
 
-/// The numbers of the rules whose say is counted.
-const COUNTED: [u8; 40] = [
-    1, 9, 10, 18, 19, 20, 21, 22, 27, 28, 29, 31, 32, 33, 34, 39, 44, 46, 48, 49, 50, 53, 55, 57, 58, 60, 67, 68, 69,
-    73, 76, 82, 83, 95, 96, 97, 101, 105, 106, 113,
+/// The numbers of the rules whose say is counted: all that a single verdict can hang on.
+pub const COUNTED: [u8; 84] = [
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 18, 19, 20, 21, 22, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36,
+    37, 38, 39, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 63, 67, 68, 69, 71, 73,
+    76, 77, 80, 81, 82, 83, 90, 92, 93, 94, 95, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 108, 113,
 ];
 
 impl<'w> Judge<'w> {
-    /// Of this world.
-    pub fn new(world: &'w World) -> Self {
+    /// Of this world, by these switches.
+    pub fn new(world: &'w World, switches: Switches) -> Self {
         Self {
             world,
-            cited: COUNTED.map(|rule| (rule, Cell::new(0))).into(),
+            switches,
+            cited: Citations::none(),
         }
     }
 
     /// How often each rule had a say so far, by its S-number.
     pub fn cited(&self) -> impl Iterator<Item = (u8, u64)> {
-        self.cited.iter().map(|(rule, count)| (*rule, count.get()))
+        COUNTED.into_iter().map(|rule| (rule, self.cited.of(rule)))
     }
 
     fn cite(&self, rule: u8) {
-        let count = &self.cited[&rule];
-        count.set(count.get() + 1);
+        self.cited.cite(rule);
     }
 
-    /// Whether a connection may be opened. Every node whose forward hook it crosses must let it pass.
+    /// Whether a connection may be opened.
     pub fn verdict(&self, source: &End, destination: &End, probe: Probe) -> Verdict {
         let connection = Connection {
             source: source.address(),
             destination: destination.address(),
             probe,
         };
-        if !self.one_family(connection) || connection.source == connection.destination {
-            return Verdict::NoTraffic;
-        }
-        self.cite_ends(source, destination);
-        if crossed(source, destination)
-            .into_iter()
-            .all(|node| self.node_passes(node, connection))
-        {
+        if !self.one_family(connection) || is_outside_itself(source, destination) {
+            Verdict::NoTraffic
+        } else if self.passes(source, destination, connection) {
             Verdict::Allowed
         } else {
             Verdict::Refused
@@ -98,119 +99,88 @@ impl<'w> Judge<'w> {
         same
     }
 
-    /// S67 to S69, S76: what kind of ends they are.
-    fn cite_ends(&self, source: &End, destination: &End) {
-        let crosses = !crossed(source, destination).is_empty();
+    fn passes(&self, source: &End, destination: &End, connection: Connection) -> bool {
+        if connection.destination.is_multicast() {
+            // S77: it is an address outside, which no selector matches.
+            self.cite(77);
+        }
         match (source, destination) {
-            (End::Pod { .. }, End::Pod { .. }) if !crosses => self.cite(69),
-            (End::Node { .. }, End::Pod { .. }) => self.cite(if crosses { 76 } else { 67 }),
-            (End::Pod { .. }, End::Node { .. }) => self.cite(if crosses { 76 } else { 68 }),
-            (End::Pod { .. } | End::Address(_), End::Pod { .. } | End::Address(_))
-            | (End::Node { .. }, End::Node { .. } | End::Address(_))
-            | (End::Address(_), End::Node { .. }) => {}
-        }
-    }
-
-    /// S7, S116: a node enforces egress for its pods that own the source, ingress for those that own the destination.
-    fn node_passes(&self, node: &NodeName, connection: Connection) -> bool {
-        let allows = |direction, address| {
-            let subjects = self.local_owners(node, address);
-            subjects
-                .into_iter()
-                .all(|pod| self.pod_allows(node, pod, direction, connection))
-        };
-        allows(Direction::Egress, connection.source) && allows(Direction::Ingress, connection.destination)
-    }
-
-    /// S1, S4, S8: a pod is isolated in a direction if a policy that isolates it selects the pod; then it allows what any
-    /// of them allows.
-    fn pod_allows(&self, node: &NodeName, pod: &'w Pod, direction: Direction, connection: Connection) -> bool {
-        if self.is_itself(node, pod, connection) {
-            return true;
-        }
-        let isolating: Vec<_> = self
-            .policies(pod)
-            .filter_map(|policy| policy.rules(direction))
-            .collect();
-        if isolating.is_empty() {
-            self.cite(1);
-            return true;
-        }
-        if isolating.iter().all(|rules| rules.is_empty()) {
-            self.cite(9);
-        }
-        if connection.source.is_ipv6() {
-            self.cite(96);
-        }
-        let at = Place {
-            judge: self,
-            node,
-            pod,
-            direction,
-            connection,
-        };
-        isolating.into_iter().flatten().any(|rule| at.rule_matches(rule))
-    }
-
-    /// S69: a pod reaches itself by all addresses that are nobody else's.
-    fn is_itself(&self, node: &NodeName, pod: &Pod, connection: Connection) -> bool {
-        [connection.source, connection.destination].into_iter().all(|address| {
-            let only_here = matches!(self.local_owners(node, address)[..], [owner] if std::ptr::eq(owner, pod));
-            only_here && self.claimants(node, address).iter().all(|other| other.looks_like(pod))
-        })
-    }
-
-    /// S2, S3, S99: the policies that select a pod are of its own namespace in its own cluster.
-    fn policies(&self, pod: &'w Pod) -> impl Iterator<Item = &'w Policy> {
-        let cluster = &self.world.clusters[&pod.cluster];
-        cluster
-            .policies
-            .iter()
-            .filter(|policy| policy.namespace == pod.namespace && policy.subjects.matches(&pod.labels))
-    }
-
-    /// The live pods of a node that own an address.
-    fn local_owners(&self, node: &NodeName, address: IpAddr) -> Vec<&'w Pod> {
-        let pods = &self.world.clusters[&node.cluster].pods;
-        let local = pods.iter().filter(|pod| pod.node.as_deref() == Some(&*node.name));
-        self.owners(local, address)
-    }
-
-    /// S81, S83: live pods that have the address; a terminating one yields to one that is not.
-    fn owners(&self, pods: impl Iterator<Item = &'w Pod>, address: IpAddr) -> Vec<&'w Pod> {
-        let live: Vec<_> = pods
-            .filter(|pod| pod.is_live() && pod.addresses.contains(&address))
-            .collect();
-        let staying: Vec<_> = live.iter().copied().filter(|pod| !pod.terminating).collect();
-        if staying.is_empty() {
-            if !live.is_empty() {
-                self.cite(82);
+            _ if connection.source == connection.destination => self.reaches_itself(),
+            (
+                End::Pod { node, pod, .. },
+                End::Pod {
+                    node: on, pod: other, ..
+                },
+            ) if node == on && pod == other => self.reaches_itself(),
+            (End::Node { node, .. }, End::Pod { node: on, .. }) if node == on => self.from_own_node(),
+            (End::Pod { node, .. }, End::Node { node: own, .. }) if node == own => self.to_own_node(node, connection),
+            (End::Node { .. }, End::Pod { .. }) | (End::Pod { .. }, End::Node { .. }) => {
+                // S76: another node is outside of every cluster.
+                self.cite(76);
+                self.both_allow(&crossed(source, destination), connection)
             }
-            return live;
+            _ => self.both_allow(&crossed(source, destination), connection),
         }
-        if staying.len() < live.len() {
-            self.cite(83);
-        }
-        staying
     }
 
-    /// Who is behind an address, as a node of the policy's cluster sees it: all of these must match (S113). None: it is
-    /// outside every cluster (S32).
-    fn claimants(&self, node: &NodeName, address: IpAddr) -> Vec<&'w Pod> {
-        let own = self.owners(self.world.clusters[&node.cluster].pods.iter(), address);
-        let mut others = Vec::new();
-        for (name, cluster) in &self.world.clusters {
-            if *name != node.cluster {
-                others.extend(self.owners(cluster.pods.iter(), address));
-            }
+    /// S69: a pod reaches itself.
+    fn reaches_itself(&self) -> bool {
+        self.cite(69);
+        true
+    }
+
+    /// S67: whatever comes from a pod's own node is allowed.
+    fn from_own_node(&self) -> bool {
+        self.cite(67);
+        true
+    }
+
+    /// S68: whatever goes there, too; L6: unless policies judge it.
+    fn to_own_node(&self, node: &NodeName, connection: Connection) -> bool {
+        self.cite(68);
+        match self.switches.own_node {
+            OwnNode::Allow => true,
+            OwnNode::Policy => self.node_allows(node, Direction::Egress, connection),
         }
-        if own.len() + others.len() > 1 {
-            self.cite(113);
+    }
+
+    /// S7: the source's egress and the destination's ingress must both allow it. S116: each at its own node, by the policies
+    /// of its own cluster.
+    fn both_allow(&self, crossed: &[&NodeName], connection: Connection) -> bool {
+        let halves = crossed.iter().flat_map(|node| {
+            [Direction::Egress, Direction::Ingress].map(|direction| self.node_allows(node, direction, connection))
+        });
+        let halves: Vec<bool> = halves.collect();
+        let allowing = halves.iter().filter(|half| **half).count();
+        if allowing > 0 && allowing < halves.len() {
+            self.cite(7);
         }
-        if own.is_empty() { others } else { own }
+        allowing == halves.len()
+    }
+
+    /// What a node says for those of its pods that are an end of the connection.
+    fn node_allows(&self, node: &NodeName, direction: Direction, connection: Connection) -> bool {
+        let subject = match direction {
+            Direction::Egress => connection.source,
+            Direction::Ingress => connection.destination,
+        };
+        let subjects = self.subjects(node, subject);
+        subjects
+            .into_iter()
+            .all(|pod| self.pod_allows(node, pod, direction, connection))
     }
 
     fn namespace(&self, pod: &Pod) -> Option<&'w Namespace> {
         self.world.clusters[&pod.cluster].namespaces.get(&pod.namespace)
     }
+
+    /// Whether it is an address of a node.
+    fn is_nodes(&self, address: IpAddr) -> bool {
+        self.world.nodes().any(|(_, addresses)| addresses.contains(&address))
+    }
+}
+
+/// Somebody outside has no traffic with the same address that policies could judge.
+fn is_outside_itself(source: &End, destination: &End) -> bool {
+    matches!((source, destination), (End::Address(one), End::Address(other)) if one == other)
 }

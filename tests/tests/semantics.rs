@@ -23,7 +23,7 @@ use semantics::settings::Settings;
 use semantics::simulation::Simulation;
 use std::collections::BTreeMap;
 use std::fmt;
-use tests::oracle::{End, Judge, Probe, Transport, Verdict, World, crossed};
+use tests::oracle::{End, Judge, Probe, Switches, Transport, Verdict, World, crossed};
 use tests::worlds::{CONTAINER_PORTS, ClusterSet, PORTS, shrink::shrink};
 
 /// The share of each verdict below which worlds have become too dull to trust: a twentieth.
@@ -102,7 +102,7 @@ fn probes(seed: u64) -> [Probe; 3] {
 fn judge(world: &ClusterSet, seed: u64, tally: &mut Tally) -> Option<Disagreement> {
     let rulesets: Rulesets = product::rulesets(world);
     let read = World::read(world);
-    let judge = Judge::new(&read);
+    let judge = Judge::new(&read, Switches::default());
     let ends = read.ends(&world.outside());
     let probes = probes(seed);
     let mut first = None;

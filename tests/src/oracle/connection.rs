@@ -106,8 +106,12 @@ impl fmt::Display for End {
 }
 
 /// The nodes on whose forward hook a connection is judged: its pods' own, each once. A pod and itself (S69), and a pod and
-/// its own node (S67, S68), are never forwarded; another node is an outside address (S76).
+/// its own node (S67, S68), are never forwarded; another node is an outside address (S76). A node of another cluster that
+/// has the same name is another node (S114).
 pub fn crossed<'e>(source: &'e End, destination: &'e End) -> Vec<&'e NodeName> {
+    if source.address() == destination.address() {
+        return vec![];
+    }
     match (source, destination) {
         (End::Pod { node, pod, .. }, End::Pod { node: on, pod: it, .. }) => match (node == on, pod == it) {
             (true, true) => vec![],

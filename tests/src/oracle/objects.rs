@@ -2,8 +2,8 @@
 //!
 //! Pure.
 
+use super::connection::{End, NodeName, Transport};
 use super::policies::Policy;
-use super::{End, NodeName, Transport};
 use crate::worlds::ClusterSet;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,16 +62,33 @@ pub struct Pod {
     pub labels: Labels,
     /// Where it runs.
     pub node: Option<String>,
-    /// Its usable addresses.
-    pub addresses: BTreeSet<IpAddr>,
+    /// Its usable addresses, each once, as they are listed.
+    pub addresses: Vec<IpAddr>,
+    /// Whether it lists others, too.
+    pub lists_unusable: bool,
     /// Whether it uses its node's network.
     pub host_network: bool,
-    /// Whether it is Succeeded or Failed.
-    pub finished: bool,
+    /// How far it is.
+    pub phase: Phase,
     /// Whether it is being deleted.
     pub terminating: bool,
-    /// Its named ports.
+    /// The named ports of what runs in it.
     pub ports: BTreeSet<(String, Transport, u16)>,
+    /// Those of what only prepared it.
+    pub init_ports: BTreeSet<(String, Transport, u16)>,
+}
+
+/// How far a pod is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// Its init containers run, or nothing yet.
+    Pending,
+    /// Running.
+    Running,
+    /// Succeeded or Failed.
+    Finished,
+    /// Anything else (I13).
+    Unknown,
 }
 
 impl World {
@@ -145,44 +162,36 @@ impl Namespace {
             labels: labels(manifest),
         }
     }
-
-    /// S29: the name label is the name. S106: a cluster label that names another cluster is read as the one that sent it;
-    /// one that is missing stays missing (S105).
-    pub fn counting_labels(&self) -> Labels {
-        let mut labels = self.labels.clone();
-        labels.insert(NAME_LABEL.to_owned(), self.name.clone());
-        if let Some(value) = labels.get_mut(CLUSTER_LABEL) {
-            value.clone_from(&self.cluster);
-        }
-        labels
-    }
 }
 
 impl Pod {
     fn read(cluster: &str, manifest: &Value) -> Self {
         let (metadata, spec, status) = (&manifest["metadata"], &manifest["spec"], &manifest["status"]);
+        let (addresses, lists_unusable) = addresses(status);
+        let (sidecars, init): (Vec<_>, Vec<_>) =
+            entries(&spec["initContainers"]).partition(|container| container["restartPolicy"] == "Always");
         Self {
             cluster: cluster.to_owned(),
             namespace: text(&metadata["namespace"]),
             name: text(&metadata["name"]),
             labels: labels(manifest),
-            node: spec["nodeName"].as_str().map(str::to_owned),
-            addresses: addresses(status),
+            node: spec["nodeName"]
+                .as_str()
+                .filter(|node| !node.is_empty())
+                .map(str::to_owned),
+            addresses,
+            lists_unusable,
             host_network: spec["hostNetwork"] == true,
-            finished: status["phase"] == "Succeeded" || status["phase"] == "Failed",
+            phase: phase(&status["phase"]),
             terminating: !metadata["deletionTimestamp"].is_null(),
-            ports: named_ports(spec),
+            ports: named_ports(entries(&spec["containers"]).chain(sidecars)),
+            init_ports: named_ports(init.into_iter()),
         }
     }
 
     /// S70, S71, S81: it owns its addresses while it has not finished and is not on its node's network.
     pub fn is_live(&self) -> bool {
-        !self.host_network && !self.finished
-    }
-
-    /// S54: whether a container calls this port so, for this protocol.
-    pub fn has_port(&self, name: &str, transport: Transport, port: u16) -> bool {
-        self.ports.contains(&(name.to_owned(), transport, port))
+        !self.host_network && self.phase != Phase::Finished
     }
 
     /// Whether no policy can tell the two apart.
@@ -204,15 +213,31 @@ impl Transport {
     }
 }
 
-/// S93: every entry of `podIPs`; `podIP` where there is none (I2).
-fn addresses(status: &Value) -> BTreeSet<IpAddr> {
-    let listed = entries(&status["podIPs"]).map(|entry| &entry["ip"]);
-    let mut texts: Vec<&Value> = listed.collect();
-    if texts.is_empty() {
-        texts.push(&status["podIP"]);
+/// Absent is not yet; a word that is not understood is no end (I13).
+fn phase(phase: &Value) -> Phase {
+    match phase {
+        Value::Null => Phase::Pending,
+        phase => match phase.as_str() {
+            Some("Pending" | "") => Phase::Pending,
+            Some("Running") => Phase::Running,
+            Some("Succeeded" | "Failed") => Phase::Finished,
+            _ => Phase::Unknown,
+        },
     }
-    let parsed = texts.into_iter().filter_map(|text| text.as_str()?.parse().ok());
-    parsed.filter(is_usable).collect()
+}
+
+/// S92, S93: every usable entry of `podIPs`; `podIP` where there is none (I2). And whether there are others.
+fn addresses(status: &Value) -> (Vec<IpAddr>, bool) {
+    let usable = |text: &Value| text.as_str()?.parse().ok().filter(is_usable);
+    let listed: Vec<&Value> = entries(&status["podIPs"]).map(|entry| &entry["ip"]).collect();
+    let mut addresses: Vec<IpAddr> = listed.iter().copied().filter_map(usable).collect();
+    let lists_unusable = addresses.len() < listed.len();
+    if addresses.is_empty() {
+        addresses.extend(usable(&status["podIP"]));
+    }
+    let mut seen = BTreeSet::new();
+    addresses.retain(|address| seen.insert(*address));
+    (addresses, lists_unusable)
 }
 
 /// S92, I4.
@@ -224,18 +249,17 @@ fn is_usable(address: &IpAddr) -> bool {
     of_family && !address.is_unspecified() && !address.is_loopback() && !address.is_multicast()
 }
 
-/// S61: of containers, and of init containers that keep running. I16: without protocol it is TCP.
-fn named_ports(spec: &Value) -> BTreeSet<(String, Transport, u16)> {
-    let sidecars = entries(&spec["initContainers"]).filter(|container| container["restartPolicy"] == "Always");
-    let containers = entries(&spec["containers"]).chain(sidecars);
+/// I16: without protocol it is TCP; what is no port is none.
+fn named_ports<'a>(containers: impl Iterator<Item = &'a Value>) -> BTreeSet<(String, Transport, u16)> {
     let ports = containers.flat_map(|container| entries(&container["ports"]));
     let read = |port: &Value| {
         let transport = match &port["protocol"] {
             Value::Null => Transport::Tcp,
+            Value::String(name) if name.is_empty() => Transport::Tcp,
             protocol => Transport::read(protocol.as_str()?)?,
         };
         let number = u16::try_from(port["containerPort"].as_u64()?).ok()?;
-        let name = port["name"].as_str()?;
+        let name = port["name"].as_str().filter(|name| !name.is_empty())?;
         (number > 0).then(|| (name.to_owned(), transport, number))
     };
     ports.filter_map(read).collect()
@@ -247,7 +271,8 @@ fn entries(list: &Value) -> impl Iterator<Item = &Value> {
 
 fn labels(manifest: &Value) -> Labels {
     let labels = manifest["metadata"]["labels"].as_object().into_iter().flatten();
-    labels.map(|(key, value)| (key.clone(), text(value))).collect()
+    let texts = labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+    texts.collect()
 }
 
 fn text(value: &Value) -> String {

@@ -1,10 +1,10 @@
-//! NetworkPolicies: what their manifests say, less the pieces that say nothing.
+//! NetworkPolicies: what their manifests say.
 //!
-//! Pure. A void piece matches nothing (S127), so it is simply not there: a void peer is missing in its list, a void rule
-//! in its direction. A list of void pieces is an empty list, which is not the same as no list (S60).
+//! Pure. A piece that is not understood stays where it is, as a [`Void`] (S127): a list of void pieces is a list, which is
+//! not the same as no list (S60).
 
-use super::blocks::Block;
-use super::selectors::Selector;
+use super::blocks::{self, Block};
+use super::selectors::{self, Selector};
 use super::text::is_port_name;
 use super::{Direction, Transport};
 use serde_json::{Map, Value};
@@ -15,39 +15,57 @@ pub struct Policy {
     /// The namespace whose pods it may select.
     pub namespace: String,
     /// The pods it selects there.
-    pub subjects: Selector,
-    ingress: Option<Vec<Rule>>,
-    egress: Option<Vec<Rule>>,
+    pub subjects: Piece<Selector>,
+    /// The known words of `policyTypes`.
+    pub types: Vec<Direction>,
+    /// `ingress`.
+    pub ingress: Rules,
+    /// `egress`.
+    pub egress: Rules,
 }
+
+/// What a piece says, if it is understood.
+pub(super) type Piece<T> = Result<T, Void>;
+
+/// S127: a piece that is not understood, and the rule that says so.
+#[derive(Clone, Copy, Debug)]
+pub struct Void(pub u8);
+
+/// The rules of a direction; `None`: there is no list, or an empty one.
+pub type Rules = Option<Vec<Piece<Rule>>>;
 
 /// A rule of one direction.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// Who; `None`: anybody.
-    pub peers: Option<Vec<Peer>>,
+    pub peers: Option<Vec<Piece<Peer>>>,
     /// What; `None`: anything.
-    pub ports: Option<Vec<PortEntry>>,
+    pub ports: Option<Vec<Piece<PortEntry>>>,
 }
 
 /// An entry of `from` or `to`.
 #[derive(Clone, Debug)]
 pub enum Peer {
-    /// Pods.
-    Pods {
-        /// `namespaceSelector`; `None`: the policy's own namespace.
-        namespaces: Option<Selector>,
-        /// `podSelector`; `None`: all.
-        pods: Option<Selector>,
+    /// S19: `podSelector` alone: pods of the policy's own namespace.
+    Own(Selector),
+    /// S21: `namespaceSelector` alone: all pods of these namespaces.
+    All(Selector),
+    /// S22: both: of these namespaces these pods.
+    Some {
+        /// `namespaceSelector`.
+        namespaces: Selector,
+        /// `podSelector`.
+        pods: Selector,
     },
-    /// Addresses.
+    /// `ipBlock`.
     Block(Block),
 }
 
 /// An entry of `ports`.
 #[derive(Clone, Debug)]
 pub struct PortEntry {
-    /// Its protocol.
-    pub transport: Transport,
+    /// Its protocol; `None`: not given.
+    pub transport: Option<Transport>,
     /// Its ports.
     pub which: Which,
 }
@@ -57,6 +75,8 @@ pub struct PortEntry {
 pub enum Which {
     /// Every port of the protocol.
     Any,
+    /// One.
+    One(u16),
     /// From the first to the last.
     Range(u16, u16),
     /// Those that the destination pod calls so.
@@ -67,145 +87,144 @@ type Object = Map<String, Value>;
 
 impl Policy {
     /// Reads a manifest.
-    pub fn read(manifest: &Value) -> Self {
+    pub(super) fn read(manifest: &Value) -> Self {
+        let namespace = manifest["metadata"]["namespace"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         let spec = &manifest["spec"];
-        let mut policy = Self {
-            namespace: manifest["metadata"]["namespace"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-            subjects: Selector::everything(),
-            ingress: isolates(spec, Direction::Ingress).then(|| rules(spec, Direction::Ingress)),
-            egress: isolates(spec, Direction::Egress).then(|| rules(spec, Direction::Egress)),
-        };
-        match read_optional(&spec["podSelector"], Selector::read) {
-            Some(Some(selector)) => policy.subjects = selector,
-            // S2: absent is everything.
-            Some(None) => {}
-            // S127: a bad podSelector isolates the namespace and allows nothing.
-            None => {
-                policy.ingress.as_mut().map(Vec::clear);
-                policy.egress.as_mut().map(Vec::clear);
-            }
+        if !spec.is_object() && !spec.is_null() {
+            return Self::unreadable(namespace);
         }
-        policy
+        Self {
+            namespace,
+            subjects: match &spec["podSelector"] {
+                // S2.
+                Value::Null => Ok(Selector::everything()),
+                selector => selectors::read(selector),
+            },
+            types: policy_types(&spec["policyTypes"]),
+            ingress: rules(&spec["ingress"], "from"),
+            egress: rules(&spec["egress"], "to"),
+        }
     }
 
-    /// Its rules of a direction; `None`: it does not isolate in it.
-    pub fn rules(&self, direction: Direction) -> Option<&[Rule]> {
+    /// What it selects and isolates nobody knows: it isolates all, and allows nothing (S127).
+    fn unreadable(namespace: String) -> Self {
+        Self {
+            namespace,
+            subjects: Err(Void(127)),
+            types: vec![Direction::Ingress, Direction::Egress],
+            ingress: None,
+            egress: None,
+        }
+    }
+
+    /// Its rules of a direction.
+    pub fn rules(&self, direction: Direction) -> &Rules {
         match direction {
-            Direction::Ingress => self.ingress.as_deref(),
-            Direction::Egress => self.egress.as_deref(),
+            Direction::Ingress => &self.ingress,
+            Direction::Egress => &self.egress,
         }
     }
 }
 
-/// S5, S6: what `policyTypes` says; where it says nothing (P21), ingress, and egress if there is an egress rule.
-fn isolates(spec: &Value, direction: Direction) -> bool {
-    let given = spec["policyTypes"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
-    let known: Vec<_> = given.filter(|name| ["Ingress", "Egress"].contains(name)).collect();
-    match direction {
-        Direction::Ingress => known.is_empty() || known.contains(&"Ingress"),
-        // What is no list counts as one of rules nobody understands.
-        Direction::Egress if known.is_empty() => match &spec["egress"] {
-            Value::Null => false,
-            Value::Array(rules) => !rules.is_empty(),
-            _ => true,
-        },
-        Direction::Egress => known.contains(&"Egress"),
-    }
+/// Unknown words are ignored (P21).
+fn policy_types(types: &Value) -> Vec<Direction> {
+    let words = types.as_array().into_iter().flatten().filter_map(Value::as_str);
+    let known = words.filter_map(|word| match word {
+        "Ingress" => Some(Direction::Ingress),
+        "Egress" => Some(Direction::Egress),
+        _ => None,
+    });
+    known.collect()
 }
 
-fn rules(spec: &Value, direction: Direction) -> Vec<Rule> {
-    let (list, peers) = match direction {
-        Direction::Ingress => (&spec["ingress"], "from"),
-        Direction::Egress => (&spec["egress"], "to"),
+/// What is no list counts as one of rules that nobody understands.
+fn rules(list: &Value, peers: &str) -> Rules {
+    let rules = match list {
+        Value::Null => Vec::new(),
+        Value::Array(rules) => rules.iter().map(|rule| read_rule(rule, peers)).collect(),
+        _ => vec![Err(Void(127))],
     };
-    let rules = list.as_array().into_iter().flatten();
-    rules.filter_map(|rule| read_rule(rule, peers)).collect()
+    (!rules.is_empty()).then_some(rules)
 }
 
-/// `None`: void.
-fn read_rule(rule: &Value, peers: &str) -> Option<Rule> {
+fn read_rule(rule: &Value, peers: &str) -> Piece<Rule> {
     let rule = only_fields(rule, &[peers, "ports"])?;
-    Some(Rule {
-        peers: read_list(rule.get(peers), read_peer)?,
-        ports: read_list(rule.get("ports"), read_port)?,
+    Ok(Rule {
+        peers: read_list(field(rule, peers), read_peer)?,
+        ports: read_list(field(rule, "ports"), read_port)?,
     })
 }
 
-/// S10: absent, null and empty lists are no list. `None`: it is no list at all.
-fn read_list<T>(list: Option<&Value>, read: fn(&Value) -> Option<T>) -> Option<Option<Vec<T>>> {
+/// S10: absent, null and empty lists are no list.
+fn read_list<T>(list: &Value, read: fn(&Value) -> Piece<T>) -> Piece<Option<Vec<Piece<T>>>> {
     match list {
-        None | Some(Value::Null) => Some(None),
-        Some(Value::Array(entries)) if entries.is_empty() => Some(None),
-        Some(Value::Array(entries)) => Some(Some(entries.iter().filter_map(read).collect())),
-        Some(_) => None,
+        Value::Null => Ok(None),
+        Value::Array(entries) if entries.is_empty() => Ok(None),
+        Value::Array(entries) => Ok(Some(entries.iter().map(read).collect())),
+        _ => Err(Void(127)),
     }
 }
 
-/// S22 to S24, S42: selectors, or a block; both or neither is void.
-fn read_peer(peer: &Value) -> Option<Peer> {
+/// S23: an absent selector and an empty one are not the same.
+fn read_peer(peer: &Value) -> Piece<Peer> {
     let peer = only_fields(peer, &["podSelector", "namespaceSelector", "ipBlock"])?;
-    let field = |name| peer.get(name).unwrap_or(&Value::Null);
-    let pods = read_optional(field("podSelector"), Selector::read)?;
-    let namespaces = read_optional(field("namespaceSelector"), Selector::read)?;
-    let block = read_optional(field("ipBlock"), Block::read)?;
+    let [pods, namespaces, block] = ["podSelector", "namespaceSelector", "ipBlock"].map(|name| field(peer, name));
     match (pods, namespaces, block) {
-        (None, None, Some(block)) => Some(Peer::Block(block)),
-        (None, None, None) | (_, _, Some(_)) => None,
-        (pods, namespaces, None) => Some(Peer::Pods { namespaces, pods }),
+        // S24: an entry with nothing set.
+        (Value::Null, Value::Null, Value::Null) => Err(Void(24)),
+        (Value::Null, Value::Null, block) => Ok(Peer::Block(blocks::read(block)?)),
+        (pods, Value::Null, Value::Null) => Ok(Peer::Own(selectors::read(pods)?)),
+        (Value::Null, namespaces, Value::Null) => Ok(Peer::All(selectors::read(namespaces)?)),
+        (pods, namespaces, Value::Null) => Ok(Peer::Some {
+            namespaces: selectors::read(namespaces)?,
+            pods: selectors::read(pods)?,
+        }),
+        // S42: a block beside a selector.
+        (_, _, _) => Err(Void(42)),
     }
 }
 
 /// P17 to P20.
-fn read_port(entry: &Value) -> Option<PortEntry> {
+fn read_port(entry: &Value) -> Piece<PortEntry> {
     let entry = only_fields(entry, &["protocol", "port", "endPort"])?;
-    let field = |name| entry.get(name).unwrap_or(&Value::Null);
-    let transport = match field("protocol") {
-        Value::Null => Transport::Tcp,
-        Value::String(name) if name.is_empty() => Transport::Tcp,
-        protocol => Transport::read(protocol.as_str()?)?,
+    let transport = match field(entry, "protocol") {
+        Value::Null => None,
+        Value::String(name) if name.is_empty() => None,
+        protocol => Some(protocol.as_str().and_then(Transport::read).ok_or(Void(127))?),
     };
-    let which = match (field("port"), field("endPort")) {
+    let which = match (field(entry, "port"), field(entry, "endPort")) {
         (Value::Null, Value::Null) => Which::Any,
         (Value::String(name), Value::Null) if is_port_name(name) => Which::Name(name.clone()),
-        (first, Value::Null) => Which::Range(number(first)?, number(first)?),
+        // S63: a number in quotes is a name, and no name looks like this.
+        (Value::String(digits), _) if digits.parse::<i64>().is_ok() => return Err(Void(63)),
+        (one, Value::Null) => Which::One(number(one)?),
         (first, last) => {
             let (first, last) = (number(first)?, number(last)?);
-            (first <= last).then_some(Which::Range(first, last))?
+            if first > last {
+                return Err(Void(127));
+            }
+            Which::Range(first, last)
         }
     };
-    Some(PortEntry { transport, which })
+    Ok(PortEntry { transport, which })
 }
 
 /// A port's number.
-fn number(value: &Value) -> Option<u16> {
-    let number = value.as_u64()?;
-    (1..=65535)
-        .contains(&number)
-        .then(|| u16::try_from(number).ok())
-        .flatten()
-}
-
-/// Null is `Some(None)`; what cannot be read is `None`.
-fn read_optional<T>(value: &Value, read: fn(&Value) -> Option<T>) -> Option<Option<T>> {
-    if value.is_null() {
-        Some(None)
-    } else {
-        read(value).map(Some)
-    }
+fn number(value: &Value) -> Piece<u16> {
+    let number = value.as_u64().and_then(|number| u16::try_from(number).ok());
+    number.filter(|number| *number > 0).ok_or(Void(127))
 }
 
 /// P23: an unknown field may be what restricts the piece that has it.
-fn only_fields<'a>(value: &'a Value, known: &[&str]) -> Option<&'a Object> {
-    let object = value.as_object()?;
-    object
-        .keys()
-        .all(|field| known.contains(&field.as_str()))
-        .then_some(object)
+fn only_fields<'a>(value: &'a Value, known: &[&str]) -> Piece<&'a Object> {
+    let object = value.as_object().ok_or(Void(127))?;
+    let all_known = object.keys().all(|field| known.contains(&field.as_str()));
+    all_known.then_some(object).ok_or(Void(127))
+}
+
+fn field<'a>(object: &'a Object, name: &str) -> &'a Value {
+    object.get(name).unwrap_or(&Value::Null)
 }

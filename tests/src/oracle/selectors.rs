@@ -2,11 +2,12 @@
 //!
 //! Pure. A selector that the API server would refuse is none: whoever holds it decides what that means.
 
-use super::objects::Labels;
+use super::citations::Citations;
+use super::policies::{Piece, Void};
 use super::text::{is_label_key, is_label_value};
 use serde_json::Value;
 
-/// All of its requirements must be met; without any it matches everything (S25).
+/// Requirements on labels.
 #[derive(Clone, Debug)]
 pub struct Selector(Vec<Requirement>);
 
@@ -24,33 +25,13 @@ enum Operator {
     DoesNotExist,
 }
 
+/// Labels that a selector looks at: what a key has, `None` if it is absent.
+pub(super) type Lookup<'a> = dyn Fn(&str) -> Option<&'a str> + 'a;
+
 impl Selector {
     /// The one that matches everything.
     pub fn everything() -> Self {
         Self(Vec::new())
-    }
-
-    /// Reads one; `None`: a piece of it is void, and so all of it (P1 to P5, P23).
-    pub fn read(value: &Value) -> Option<Self> {
-        let object = value.as_object()?;
-        let mut requirements = Vec::new();
-        for (field, value) in object {
-            match (field.as_str(), value) {
-                ("matchLabels" | "matchExpressions", Value::Null) => {}
-                ("matchLabels", Value::Object(labels)) => {
-                    for (key, value) in labels {
-                        requirements.push(equals(key, value)?);
-                    }
-                }
-                ("matchExpressions", Value::Array(expressions)) => {
-                    for expression in expressions {
-                        requirements.push(read_expression(expression)?);
-                    }
-                }
-                _ => return None,
-            }
-        }
-        Some(Self(requirements))
     }
 
     /// Whether it has no requirements.
@@ -58,82 +39,129 @@ impl Selector {
         self.0.is_empty()
     }
 
-    /// Whether these labels meet every requirement.
-    pub fn matches(&self, labels: &Labels) -> bool {
-        self.0.iter().all(|requirement| requirement.is_met_by(labels))
+    /// S25: all requirements must be met; without any, everything matches.
+    pub(super) fn matches(&self, labels: &Lookup<'_>, cited: &Citations) -> bool {
+        let met = self.0.iter().filter(|requirement| requirement.is_met_by(labels, cited));
+        let met = met.count();
+        if met > 0 && met < self.0.len() {
+            cited.cite(25);
+        }
+        met == self.0.len()
     }
 
     /// Whether it asks for this key.
     pub fn speaks_of(&self, key: &str) -> bool {
         self.0.iter().any(|requirement| requirement.key == key)
     }
-
-    /// Whether a `NotIn` meets labels without its key.
-    pub fn hangs_on_absence(&self, labels: &Labels) -> bool {
-        self.0.iter().any(|requirement| {
-            matches!(requirement.operator, Operator::NotIn(_)) && !labels.contains_key(&requirement.key)
-        })
-    }
-
-    /// Whether an empty value is asked for.
-    pub fn asks_for_empty_value(&self) -> bool {
-        self.0.iter().any(
-            |requirement| matches!(&requirement.operator, Operator::In(values) if values.iter().any(String::is_empty)),
-        )
-    }
 }
 
 impl Requirement {
-    fn is_met_by(&self, labels: &Labels) -> bool {
-        let value = labels.get(&self.key);
+    fn is_met_by(&self, labels: &Lookup<'_>, cited: &Citations) -> bool {
+        let value = exactly(&self.key, labels, cited);
         match &self.operator {
-            // S26, S28: the key must be present; an empty value is a value.
-            Operator::In(values) => value.is_some_and(|value| values.contains(value)),
-            // S27: an absent key is in no list.
-            Operator::NotIn(values) => value.is_none_or(|value| !values.contains(value)),
-            Operator::Exists => value.is_some(),
-            Operator::DoesNotExist => value.is_none(),
+            Operator::In(values) => is_in(value, values, cited),
+            Operator::NotIn(values) => is_not_in(value, values, cited),
+            Operator::Exists => exists(value, cited),
+            Operator::DoesNotExist => !exists(value, cited),
         }
     }
 }
 
-/// S26: `matchLabels` is `In` with one value.
-fn equals(key: &str, value: &Value) -> Option<Requirement> {
-    requirement(key, Operator::In(vec![value.as_str()?.to_owned()]))
+/// S30: keys are compared whole: `a/b` is not `b`.
+fn exactly<'a>(key: &str, labels: &Lookup<'a>, cited: &Citations) -> Option<&'a str> {
+    let value = labels(key);
+    if key.split_once('/').is_some_and(|(_, name)| labels(name) != value) {
+        cited.cite(30);
+    }
+    value
 }
 
-fn read_expression(expression: &Value) -> Option<Requirement> {
-    let expression = expression.as_object()?;
+/// S26: the key is present and has one of the values.
+fn is_in(value: Option<&str>, values: &[String], cited: &Citations) -> bool {
+    cited.cite(26);
+    exists(value, cited) && value.is_some_and(|value| values.iter().any(|one| one == value))
+}
+
+/// S27: the key has none of the values, or is absent.
+fn is_not_in(value: Option<&str>, values: &[String], cited: &Citations) -> bool {
+    if value.is_none() {
+        cited.cite(27);
+    }
+    value.is_none_or(|value| values.iter().all(|one| one != value))
+}
+
+/// S28: a key with an empty value is present.
+fn exists(value: Option<&str>, cited: &Citations) -> bool {
+    if value == Some("") {
+        cited.cite(28);
+    }
+    value.is_some()
+}
+
+/// Reads one; void if a piece of it is (P1 to P5, P23): to leave out a requirement would widen it.
+pub(super) fn read(value: &Value) -> Piece<Selector> {
+    let object = value.as_object().ok_or(Void(127))?;
+    let mut requirements = Vec::new();
+    for (field, value) in object {
+        match (field.as_str(), value) {
+            ("matchLabels" | "matchExpressions", Value::Null) => {}
+            ("matchLabels", Value::Object(labels)) => {
+                for (key, value) in labels {
+                    // S26: `matchLabels` is `In` with one value.
+                    requirements.push(requirement(key, Operator::In(vec![text(value)?]))?);
+                }
+            }
+            ("matchExpressions", Value::Array(expressions)) => {
+                for expression in expressions {
+                    requirements.push(read_expression(expression)?);
+                }
+            }
+            _ => return Err(Void(127)),
+        }
+    }
+    Ok(Selector(requirements))
+}
+
+fn read_expression(expression: &Value) -> Piece<Requirement> {
+    let expression = expression.as_object().ok_or(Void(127))?;
     if expression
         .keys()
         .any(|field| !["key", "operator", "values"].contains(&field.as_str()))
     {
-        return None;
+        return Err(Void(127));
     }
-    let values = match expression.get("values") {
-        None | Some(Value::Null) => Vec::new(),
-        Some(values) => {
-            let values = values.as_array()?.iter().map(|value| Some(value.as_str()?.to_owned()));
-            values.collect::<Option<Vec<_>>>()?
+    let field = |name| expression.get(name).unwrap_or(&Value::Null);
+    let values = match field("values") {
+        Value::Null => Vec::new(),
+        values => {
+            let values = values.as_array().ok_or(Void(127))?;
+            values.iter().map(text).collect::<Piece<_>>()?
         }
     };
-    let operator = match (expression.get("operator")?.as_str()?, values.is_empty()) {
+    let operator = match (text(field("operator"))?.as_str(), values.is_empty()) {
         ("In", false) => Operator::In(values),
         ("NotIn", false) => Operator::NotIn(values),
         ("Exists", true) => Operator::Exists,
         ("DoesNotExist", true) => Operator::DoesNotExist,
-        _ => return None,
+        // S30, P1, P2: there are no others.
+        _ => return Err(Void(127)),
     };
-    requirement(expression.get("key")?.as_str()?, operator)
+    requirement(&text(field("key"))?, operator)
 }
 
-fn requirement(key: &str, operator: Operator) -> Option<Requirement> {
+/// P3 to P5: keys and values that no label can have.
+fn requirement(key: &str, operator: Operator) -> Piece<Requirement> {
     let good_values = match &operator {
         Operator::In(values) | Operator::NotIn(values) => values.iter().all(|value| is_label_value(value)),
         Operator::Exists | Operator::DoesNotExist => true,
     };
-    (is_label_key(key) && good_values).then(|| Requirement {
-        key: key.to_owned(),
-        operator,
-    })
+    if !is_label_key(key) || !good_values {
+        return Err(Void(127));
+    }
+    let key = key.to_owned();
+    Ok(Requirement { key, operator })
+}
+
+fn text(value: &Value) -> Piece<String> {
+    value.as_str().map(str::to_owned).ok_or(Void(127))
 }

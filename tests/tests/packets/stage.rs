@@ -13,7 +13,7 @@ use tests::lab::netns::Netns;
 use tests::lab::probe::Range;
 use tests::lab::{direct, screen, world};
 use tests::oracle::World;
-use tests::oracle::{self, Judge, crossed};
+use tests::oracle::{self, Judge, Switches, crossed};
 use tests::worlds::ClusterSet;
 
 /// A network in which the rulesets are in force.
@@ -126,7 +126,7 @@ impl<'a> Stage<'a> {
 
     /// What the policies mean for it, by the oracle.
     pub fn meant(&self, probe: Probe) -> Table {
-        let judge = Judge::new(self.read);
+        let judge = Judge::new(self.read, Switches::default());
         self.table(probe, |from, to, probe| match judge.verdict(from, to, probe) {
             // An end and itself: it is there already.
             oracle::Verdict::Allowed | oracle::Verdict::NoTraffic => true,
