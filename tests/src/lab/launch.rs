@@ -122,7 +122,10 @@ pub fn enforcer_program(programs: &Programs, folder: &Folder, node: &NodeName) -
             flag("tls-key", folder.pki(&format!("{certificate}.key"))),
             flag("hub-ca", folder.pki("ca.crt")),
             format!("--admin=unix:{}", folder.admin(node).display()),
-        ],
+        ]
+        .into_iter()
+        .chain(programs.switch_flags())
+        .collect(),
         log: folder.log(&format!("enforcer-{}@{}", node.cluster, node.name)),
     }
 }

@@ -1,6 +1,9 @@
-//! Where the programs under test are: beside this one, built first if cargo runs this one.
+//! Where the programs under test are: beside this one, built first if cargo runs this one; and the switches of meaning
+//! that they are started with.
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use enforcer::switches::Switches;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,6 +14,8 @@ pub struct Programs {
     pub hub: PathBuf,
     /// The enforcer.
     pub enforcer: PathBuf,
+    /// What policies mean to them.
+    pub switches: Switches,
 }
 
 impl Programs {
@@ -36,8 +41,36 @@ impl Programs {
         Ok(Self {
             hub: find("hub")?,
             enforcer: find("enforcer")?,
+            switches: Switches::default(),
         })
     }
+
+    /// The same programs with other switches.
+    pub fn with(&self, switches: Switches) -> Self {
+        Self {
+            switches,
+            ..self.clone()
+        }
+    }
+
+    /// The switches as flags of an enforcer.
+    pub fn switch_flags(&self) -> [String; 3] {
+        let Switches {
+            selectors,
+            egress_to_local_node,
+        } = self.switches;
+        [
+            format!("--bare-pod-selector={}", word(&selectors.bare_pod_selector)),
+            format!("--cluster-label-mode={}", word(&selectors.cluster_label)),
+            format!("--egress-to-local-node={}", word(&egress_to_local_node)),
+        ]
+    }
+}
+
+/// A value as its flag takes it.
+fn word(value: &impl ValueEnum) -> String {
+    let possible = value.to_possible_value().expect("no value is hidden");
+    possible.get_name().to_owned()
 }
 
 /// The folder of this program; of a test, the one above it, where programs are.
