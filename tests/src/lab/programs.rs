@@ -53,16 +53,23 @@ impl Programs {
         }
     }
 
-    /// The switches as flags of an enforcer.
-    pub fn switch_flags(&self) -> [String; 3] {
-        let Switches {
-            selectors,
-            egress_to_local_node,
-        } = self.switches;
+    /// The switches as flags of a hub: what selectors mean.
+    pub fn hub_switches(&self) -> [String; 2] {
+        let selectors = self.switches.selectors;
         [
             format!("--bare-pod-selector={}", word(&selectors.bare_pod_selector)),
             format!("--cluster-label-mode={}", word(&selectors.cluster_label)),
-            format!("--egress-to-local-node={}", word(&egress_to_local_node)),
+        ]
+    }
+
+    /// The switches as flags of an enforcer: the hub's, and what the hub has no part in.
+    pub fn enforcer_switches(&self) -> [String; 3] {
+        let [bare_pod_selector, cluster_label_mode] = self.hub_switches();
+        let egress_to_local_node = word(&self.switches.egress_to_local_node);
+        [
+            bare_pod_selector,
+            cluster_label_mode,
+            format!("--egress-to-local-node={egress_to_local_node}"),
         ]
     }
 }
