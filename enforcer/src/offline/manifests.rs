@@ -48,6 +48,8 @@ pub struct Origin {
     pub file: Arc<Path>,
     /// Which of its documents, from 1; those without content do not count.
     pub document: usize,
+    /// The line of the file on which that document's content begins, from 1; 1 for JSON.
+    pub line: usize,
 }
 
 /// A kind that matters to policies.
@@ -72,12 +74,25 @@ pub struct Complaint {
     pub file: Arc<Path>,
     /// Which document of the file, from 1; `None`: it is about the whole.
     pub document: Option<usize>,
+    /// The line on which that begins, from 1.
+    pub line: usize,
     /// The object, as `NetworkPolicy shop/web`; empty if there is none to name.
     pub object: String,
     /// The field, as `spec.ingress[0].from[1]`; empty if it is about the whole object.
     pub field: String,
     /// What is wrong and what follows.
     pub reason: String,
+    /// What becomes of it.
+    pub effect: Effect,
+}
+
+/// What becomes of something that is not as it should be.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Effect {
+    /// It is left out.
+    LeftOut,
+    /// It is taken, though not as it is written, or not as an API server would take it.
+    TakenOtherwise,
 }
 
 /// Why there is nothing to judge.
@@ -119,9 +134,11 @@ impl Manifests {
                     cluster: None,
                     file: folder.into(),
                     document: None,
+                    line: 1,
                     object: String::new(),
                     field: String::new(),
                     reason: format!("{invalid}; nothing of this folder is judged"),
+                    effect: Effect::LeftOut,
                 }),
             }
         }
@@ -136,9 +153,11 @@ impl Manifests {
             cluster: Some(cluster.clone()),
             file: file.into(),
             document: None,
+            line: 1,
             object: String::new(),
             field: String::new(),
             reason,
+            effect: Effect::LeftOut,
         };
         let files = entries(&dir.join(folder)).unwrap_or_else(|error| {
             self.complaints
@@ -200,15 +219,17 @@ impl Object {
         }
     }
 
-    /// A complaint about it.
+    /// A complaint about a piece of it that is left out.
     pub fn complaint(&self, cluster: &ClusterName, field: &str, reason: String) -> Complaint {
         Complaint {
             cluster: Some(cluster.clone()),
             file: self.origin.file.clone(),
             document: Some(self.origin.document),
+            line: self.origin.line,
             object: self.title(),
             field: field.to_owned(),
             reason,
+            effect: Effect::LeftOut,
         }
     }
 }

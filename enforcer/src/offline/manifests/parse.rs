@@ -3,7 +3,7 @@
 //! Pure. A file is YAML or JSON, of several documents or one; a document is an object or a list of some. Each is read by
 //! itself, so that a broken one takes nothing else with it.
 
-use super::{Complaint, Kind, Object, Origin};
+use super::{Complaint, Effect, Kind, Object, Origin};
 use proto::model::ClusterName;
 use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy, Options};
@@ -41,6 +41,7 @@ pub fn file(cluster: &ClusterName, file: Arc<Path>, bytes: &[u8]) -> Parsed {
         cluster,
         file,
         document: 0,
+        line: 1,
         parsed: Parsed::default(),
     };
     if let Some(documents) = json(bytes) {
@@ -50,12 +51,16 @@ pub fn file(cluster: &ClusterName, file: Arc<Path>, bytes: &[u8]) -> Parsed {
         }
         return reader.parsed;
     }
+    let mut counted = 0;
     for range in documents(bytes) {
         reader.document += 1;
+        let begins = range.start + content(&bytes[range.clone()]).unwrap_or(0);
+        reader.line += lines(&bytes[counted..begins]);
+        counted = begins;
         match yaml(bytes, range) {
             Ok(Yaml { value, doubled }) => {
                 if let Some(reason) = doubled {
-                    reader.complain("", format!("{reason}: the last one counts"));
+                    reader.taken_otherwise("", "", format!("{reason}: the last one counts"));
                 }
                 reader.take(value, None, 0);
             }
@@ -78,12 +83,15 @@ pub fn once(cluster: &ClusterName, objects: Vec<Object>, complaints: &mut Vec<Co
         match kept.get_mut(place) {
             None => kept.push(object),
             Some(earlier) => {
-                let Origin { file, document } = &earlier.origin;
+                let Origin { file, document, .. } = &earlier.origin;
                 let reason = format!(
                     "the same object stands in {}, document {document}: the last one counts",
                     file.display()
                 );
-                complaints.push(object.complaint(cluster, "", reason));
+                complaints.push(Complaint {
+                    effect: Effect::TakenOtherwise,
+                    ..object.complaint(cluster, "", reason)
+                });
                 *earlier = object;
             }
         }
@@ -117,16 +125,23 @@ fn documents(bytes: &[u8]) -> Vec<Range<usize>> {
     }
     let ends = starts.iter().skip(1).copied().chain([bytes.len()]);
     let ranges = starts.iter().zip(ends).map(|(start, end)| *start..end);
-    ranges.filter(|range| has_content(&bytes[range.clone()])).collect()
+    ranges
+        .filter(|range| content(&bytes[range.clone()]).is_some())
+        .collect()
 }
 
-/// Whether there is more than comments, directives and marks.
-fn has_content(document: &[u8]) -> bool {
-    let mut lines = document.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    lines.any(|line| {
-        let line = line.strip_prefix(b"---").unwrap_or(line).trim_ascii();
-        !matches!(line, b"" | b"...") && !line.starts_with(b"#") && !line.starts_with(b"%")
-    })
+/// Where the first line is that is more than comments, directives and marks; `None`: there is none.
+fn content(document: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for line in document.split_inclusive(|byte| *byte == b'\n') {
+        let text = line.trim_ascii();
+        let text = text.strip_prefix(b"---").unwrap_or(text).trim_ascii();
+        if !matches!(text, b"" | b"...") && !text.starts_with(b"#") && !text.starts_with(b"%") {
+            return Some(at);
+        }
+        at += line.len();
+    }
+    None
 }
 
 /// A document of YAML.
@@ -145,8 +160,7 @@ fn yaml(bytes: &[u8], range: Range<usize>) -> Result<Yaml, String> {
         Ok(value) => return Ok(Yaml { value, doubled: None }),
         // Again, from its place in the file, so that the message names the line there.
         Err(_) => {
-            let lines = before.iter().filter(|byte| **byte == b'\n').count();
-            let text = format!("{}{text}", "\n".repeat(lines));
+            let text = format!("{}{text}", "\n".repeat(lines(before)));
             parse(&text, DuplicateKeyPolicy::Error).err().unwrap_or_default()
         }
     };
@@ -157,6 +171,11 @@ fn yaml(bytes: &[u8], range: Range<usize>) -> Result<Yaml, String> {
         }),
         Err(_) => Err(strict),
     }
+}
+
+/// How many lines end in a text.
+fn lines(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte == b'\n').count()
 }
 
 fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Value, String> {
@@ -184,6 +203,8 @@ struct Reader<'a> {
     cluster: &'a ClusterName,
     file: Arc<Path>,
     document: usize,
+    /// The line on which its content begins.
+    line: usize,
     parsed: Parsed,
 }
 
@@ -200,13 +221,23 @@ impl Reader<'_> {
     }
 
     fn complain_of(&mut self, object: &str, field: &str, reason: String) {
+        self.say(Effect::LeftOut, object, field, reason);
+    }
+
+    fn taken_otherwise(&mut self, object: &str, field: &str, reason: String) {
+        self.say(Effect::TakenOtherwise, object, field, reason);
+    }
+
+    fn say(&mut self, effect: Effect, object: &str, field: &str, reason: String) {
         self.parsed.complaints.push(Complaint {
             cluster: Some(self.cluster.clone()),
             file: self.file.clone(),
             document: Some(self.document),
+            line: self.line,
             object: object.to_owned(),
             field: field.to_owned(),
             reason,
+            effect,
         });
     }
 
@@ -310,6 +341,7 @@ impl Reader<'_> {
             origin: Origin {
                 file: self.file.clone(),
                 document: self.document,
+                line: self.line,
             },
         });
     }
@@ -324,7 +356,7 @@ impl Reader<'_> {
             Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 let text = value.to_string();
                 let reason = format!("{text} is no string, which an API server refuses; it is read as {text:?}");
-                self.complain_of(title, &format!("metadata.{field}"), reason);
+                self.taken_otherwise(title, &format!("metadata.{field}"), reason);
                 text.into()
             }
         };
@@ -336,7 +368,7 @@ impl Reader<'_> {
         let prefix = raw["metadata"]["generateName"].as_str()?;
         let name = format!("{prefix}{}", self.parsed.objects.len() + 1);
         let reason = format!("an API server would choose a name; here it is {name:?}");
-        self.complain_of(kind.as_str(), "metadata.generateName", reason);
+        self.taken_otherwise(kind.as_str(), "metadata.generateName", reason);
         Some(name)
     }
 }
