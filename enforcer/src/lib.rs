@@ -19,6 +19,7 @@ pub mod dataplane;
 pub mod eventloop;
 pub mod interpret;
 pub mod kernel;
+pub mod lint;
 pub mod lock;
 pub mod machine;
 pub mod metrics;
