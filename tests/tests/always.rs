@@ -7,6 +7,7 @@
 )]
 
 use enforcer::ruleset::Family;
+use enforcer::switches::Switches;
 use serde_json::{Value, json};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -139,7 +140,11 @@ async fn passes(world: &World, fabric: &Fabric, layout: Layout) {
             assert!(is_told_closed(fabric, to, family, REFUSED_AND_CLOSED, PATIENCE).await);
         }
     }
-    direct::enforce(fabric, &direct::rulesets(world, fabric.plan()).unwrap()).unwrap();
+    direct::enforce(
+        fabric,
+        &direct::rulesets(world, fabric.plan(), Switches::default()).unwrap(),
+    )
+    .unwrap();
     for station in fabric
         .nodes()
         .map(|(_, node)| node)

@@ -12,6 +12,7 @@ use hub::config::{Config, LogFormat, Security};
 use hub::shutdown::{Shutdown, Trigger};
 use kube::Client;
 use proto::mirror::Mirror;
+use proto::selector::Switches;
 use proto::subscribe::{Event, Hubs, Subscriber, subscribe};
 use proto::tls::Files;
 use serde_json::{Value, json};
@@ -64,6 +65,7 @@ impl World {
             listen,
             security: Security::MutualTls(files("hub")),
             admin: free_port(),
+            switches: Switches::default(),
             log_level: "info".to_owned(),
             log_format: LogFormat::Text,
         };

@@ -7,6 +7,7 @@
 )]
 
 use enforcer::ruleset::Family;
+use enforcer::switches::Switches;
 use tests::lab::direct;
 use tests::lab::ends::Probe;
 use tests::lab::fabric::{Blueprint, Fabric};
@@ -45,7 +46,11 @@ async fn tell(fabric: &Fabric, layout: Layout) {
     let (v4, v6) = (open(fabric, Family::V4).await, open(fabric, Family::V6).await);
     for chapter in CHAPTERS {
         let world = direct::with_objects(&story::world().unwrap(), &chapter.objects().unwrap());
-        direct::enforce(fabric, &direct::rulesets(&world, fabric.plan()).unwrap()).unwrap();
+        direct::enforce(
+            fabric,
+            &direct::rulesets(&world, fabric.plan(), Switches::default()).unwrap(),
+        )
+        .unwrap();
         tokio::join!(
             judge(&v4, chapter, layout, Family::V4),
             judge(&v6, chapter, layout, Family::V6)

@@ -30,6 +30,8 @@ pub struct AddressPlan {
     pub pods: BTreeMap<PodName, Placed>,
     /// Pods that use their node's network.
     pub host_pods: BTreeMap<PodName, Placed>,
+    /// Pods that have an address and are on no node (I12), by name: hosts on the fabric, which nobody's node judges.
+    pub adrift: BTreeMap<PodName, Vec<IpAddr>>,
     /// Hosts outside of all clusters.
     pub outside: BTreeSet<IpAddr>,
     /// Services of the fabric that must be reachable.
@@ -90,6 +92,12 @@ impl Node {
 }
 
 impl AddressPlan {
+    /// The hosts on the fabric that are no nodes: those outside of all clusters, then the pods on no node.
+    pub fn loose(&self) -> impl Iterator<Item = &[IpAddr]> {
+        let outside = self.outside.iter().map(std::slice::from_ref);
+        outside.chain(self.adrift.values().map(Vec::as_slice))
+    }
+
     /// The plan of a world with these outside hosts and services.
     ///
     /// # Errors
@@ -131,28 +139,26 @@ impl AddressPlan {
         if pod.addresses.is_empty() {
             return Ok(());
         }
-        let Some(node) = pod.node else {
-            self.notes.push(format!(
-                "{} has an address but no node: it is not in the network",
-                pod.name
-            ));
-            return Ok(());
-        };
         let mut addresses = Vec::new();
         for address in pod.addresses {
-            let usable = match pod.network {
-                Network::Host => self.nodes.get(&node).is_some_and(|node| node.given.contains(&address)),
-                Network::Pod => self.claim(taken, address, pod.name.to_string())?,
+            let usable = match (pod.network, &pod.node) {
+                (Network::Host, Some(node)) => self.nodes.get(node).is_some_and(|node| node.given.contains(&address)),
+                (Network::Host, None) => false,
+                (Network::Pod, _) => self.claim(taken, address, pod.name.to_string())?,
             };
             if usable {
                 addresses.push(address);
             }
         }
-        let placed = Placed { node, addresses };
-        match pod.network {
-            Network::Pod => self.pods.insert(pod.name, placed),
-            Network::Host => self.host_pods.insert(pod.name, placed),
-        };
+        match (pod.network, pod.node) {
+            (Network::Pod, Some(node)) => drop(self.pods.insert(pod.name, Placed { node, addresses })),
+            (Network::Host, Some(node)) => drop(self.host_pods.insert(pod.name, Placed { node, addresses })),
+            (Network::Pod, None) => drop(self.adrift.insert(pod.name, addresses)),
+            (Network::Host, None) => self.notes.push(format!(
+                "{} uses the network of a node and is on none: it is not in the network",
+                pod.name
+            )),
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use super::ends::Probe;
 use super::layout::Layout;
 use crate::apiserver::Kind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use enforcer::config::switches::SwitchFlags;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -69,6 +70,10 @@ pub struct Up {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a comment here would replace the group's in --help")]
     pub network: Network,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment here would replace the group's in --help")]
+    pub switches: SwitchFlags,
 }
 
 /// `lab matrix`.
@@ -77,7 +82,7 @@ pub struct Matrix {
     /// Folder with a folder of manifests for each cluster, named by its id
     pub dir: PathBuf,
 
-    /// What to send: PROTOCOL/PORT or PROTOCOL/PORT/FAMILY, as TCP/80, UDP/53/6, ICMP/0; may be repeated
+    /// What to send: PROTOCOL/PORT or PROTOCOL/PORT/FAMILY, as TCP/80, UDP/53/6, SCTP/3868, ICMP/0; may be repeated
     #[arg(long = "probe", value_name = "PROBE", required = true)]
     pub probes: Vec<Probe>,
 
@@ -92,6 +97,10 @@ pub struct Matrix {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a comment here would replace the group's in --help")]
     pub network: Network,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment here would replace the group's in --help")]
+    pub switches: SwitchFlags,
 }
 
 /// `lab bench`.

@@ -1,6 +1,7 @@
 //! One cluster's API server, and the objects written to it.
 //!
 //! Objects go the way of `kubectl`: created, or merged into what is there; then what a kubelet would report, as status.
+//! A pod that its manifest says is terminating is deleted then, and held by a finalizer of the lab's.
 
 mod controllers;
 
@@ -20,6 +21,9 @@ use std::path::PathBuf;
 const PORT: u16 = 6443;
 /// Objects written at once.
 const WRITES: usize = 16;
+/// Holds a terminating pod: no kubelet is there that would end it, and one that has finished or is on no node would be
+/// gone at once.
+const FINALIZER: &str = "lab.bailey.invalid/terminating";
 /// What the API server answers to the creation of something that is there.
 const CONFLICT: u16 = 409;
 /// What the API server answers about something that is not there.
@@ -247,6 +251,9 @@ impl Cluster {
             let patched = api.patch_status(name_of(object), &PatchParams::default(), &patch).await;
             patched.with_context(|| format!("status of {}", self.describe(object)))?;
         }
+        if is_terminating(kind, object) {
+            self.delete(object).await?;
+        }
         Ok(())
     }
 
@@ -286,14 +293,29 @@ impl Cluster {
     }
 }
 
+/// Whether a manifest says of a pod that somebody has deleted it (S82). Of namespaces and policies that says nothing about
+/// packets.
+fn is_terminating(kind: Written, object: &Value) -> bool {
+    kind == Written::Pod && object["metadata"]["deletionTimestamp"].is_string()
+}
+
 /// What `kubectl get -o yaml` adds and no creation may carry goes; what the API server insists on and no packet shows
 /// is put in.
 fn prepare(kind: Written, object: &mut Value) {
+    if is_terminating(kind, object) {
+        let held = &mut object["metadata"]["finalizers"];
+        match held.as_array_mut() {
+            Some(held) => held.push(FINALIZER.into()),
+            None => *held = json!([FINALIZER]),
+        }
+    }
     if let Some(metadata) = object["metadata"].as_object_mut() {
         for field in [
             "resourceVersion",
             "uid",
             "creationTimestamp",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
             "generation",
             "managedFields",
         ] {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// If an object has no name.
-pub fn rulesets(world: &World, plan: &AddressPlan) -> Result<BTreeMap<NodeName, Ruleset>> {
+pub fn rulesets(world: &World, plan: &AddressPlan, switches: Switches) -> Result<BTreeMap<NodeName, Ruleset>> {
     let mut pods = BTreeMap::new();
     for (cluster, objects) in &world.clusters {
         let mut of_cluster = Pods::default();
@@ -48,7 +48,7 @@ pub fn rulesets(world: &World, plan: &AddressPlan) -> Result<BTreeMap<NodeName, 
                 pods: &pods[cluster].iter().filter(on_node).cloned().collect::<Vec<_>>(),
                 node_addresses: &node.addresses().collect(),
                 mirror: &mirror,
-                switches: Switches::default(),
+                switches,
             });
             rulesets.insert(name.clone(), compiled);
         }

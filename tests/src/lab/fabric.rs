@@ -23,6 +23,7 @@ pub struct Fabric {
     nodes: BTreeMap<NodeName, Station>,
     pods: BTreeMap<PodName, Station>,
     outside: BTreeMap<IpAddr, Station>,
+    adrift: BTreeMap<PodName, Station>,
 }
 
 /// What a network is made from.
@@ -51,10 +52,12 @@ impl Fabric {
         let nodes = open(plan.nodes.keys(), Role::Router)?;
         let pods = open(plan.pods.keys(), Role::Host)?;
         let outside = open(plan.outside.iter(), Role::Host)?;
+        let adrift = open(plan.adrift.keys(), Role::Host)?;
         let fabric = Self {
             nodes: ready(nodes)?,
             pods: ready(pods)?,
             outside: ready(outside)?,
+            adrift: ready(adrift)?,
             plan,
         };
         fabric.connect(layout)?;
@@ -92,19 +95,27 @@ impl Fabric {
                 if let Some(pod) = self.plan.pods.get(name) {
                     return Some((self.pods.get(name)?, &pod.addresses));
                 }
+                if let Some(addresses) = self.plan.adrift.get(name) {
+                    return Some((self.adrift.get(name)?, addresses));
+                }
                 let pod = self.plan.host_pods.get(name)?;
                 Some((self.nodes.get(&pod.node)?, &pod.addresses))
             }
         }
     }
 
+    /// The hosts of [`AddressPlan::loose`].
+    fn loose(&self) -> impl Iterator<Item = &Station> {
+        self.outside.values().chain(self.adrift.values())
+    }
+
     /// Links first, which hosts must have before they can have addresses; then hosts; the fabric's routes last.
     fn connect(&self, layout: Layout) -> Result<()> {
         let names: Vec<String> = (1..=self.nodes.len())
             .map(|number| format!("node{number}"))
-            .chain((1..=self.outside.len()).map(|number| format!("outside{number}")))
+            .chain((1..=self.loose().count()).map(|number| format!("outside{number}")))
             .collect();
-        let hosts = self.nodes.values().chain(self.outside.values()).map(Station::netns);
+        let hosts = self.nodes.values().chain(self.loose()).map(Station::netns);
         layout::fabric_links(&self.plan, names.iter().map(String::as_str).zip(hosts))
             .apply()
             .context("the fabric")?;
@@ -119,11 +130,11 @@ impl Fabric {
             .pods
             .iter()
             .map(|(name, pod)| (pod.netns(), layout::pod_links(&self.plan, name, layout)));
-        let outside = self
-            .outside
-            .iter()
-            .map(|(address, host)| (host.netns(), layout::outside_links(*address)));
-        apply_all(pods.chain(outside).collect())?;
+        let loose = self
+            .loose()
+            .zip(self.plan.loose())
+            .map(|(host, addresses)| (host.netns(), layout::loose_links(addresses)));
+        apply_all(pods.chain(loose).collect())?;
         layout::fabric_routes(&self.plan).apply().context("the fabric")
     }
 }

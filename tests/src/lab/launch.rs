@@ -100,7 +100,10 @@ pub fn hub_program(programs: &Programs, folder: &Folder) -> Program {
             flag("tls-key", folder.pki("hub.key")),
             flag("client-ca", folder.pki("ca.crt")),
             format!("--admin={HUB_ADMIN}"),
-        ],
+        ]
+        .into_iter()
+        .chain(programs.hub_switches())
+        .collect(),
         log: folder.log("hub"),
     }
 }
@@ -122,7 +125,10 @@ pub fn enforcer_program(programs: &Programs, folder: &Folder, node: &NodeName) -
             flag("tls-key", folder.pki(&format!("{certificate}.key"))),
             flag("hub-ca", folder.pki("ca.crt")),
             format!("--admin=unix:{}", folder.admin(node).display()),
-        ],
+        ]
+        .into_iter()
+        .chain(programs.enforcer_switches())
+        .collect(),
         log: folder.log(&format!("enforcer-{}@{}", node.cluster, node.name)),
     }
 }

@@ -47,7 +47,7 @@ pub fn configure_node(layout: Layout) -> io::Result<()> {
     }
 }
 
-/// The fabric's links to nodes and outside hosts. It has the services' addresses itself.
+/// The fabric's links to nodes and the other hosts on it. It has the services' addresses itself.
 pub fn fabric_links<'a>(plan: &AddressPlan, hosts: impl Iterator<Item = (&'a str, &'a Netns)>) -> Batch {
     let mut batch = Batch::default();
     batch.up(LOOPBACK);
@@ -69,7 +69,7 @@ pub fn fabric_links<'a>(plan: &AddressPlan, hosts: impl Iterator<Item = (&'a str
     batch
 }
 
-/// The fabric's routes: nodes and outside hosts in the order of [`fabric_links`], pods by their nodes.
+/// The fabric's routes: nodes and loose hosts in the order of [`fabric_links`], pods by their nodes.
 pub fn fabric_routes(plan: &AddressPlan) -> Batch {
     let mut batch = Batch::default();
     for (link, (name, node)) in (FIRST_DOWNLINK..).zip(&plan.nodes) {
@@ -80,9 +80,11 @@ pub fn fabric_routes(plan: &AddressPlan) -> Batch {
             batch.via(address, node.fabric_address(address), link);
         }
     }
-    let first_outside = FIRST_DOWNLINK + index(plan.nodes.len());
-    for (link, &address) in (first_outside..).zip(&plan.outside) {
-        batch.on_link(address, link, fabric_source(plan, address));
+    let first_loose = FIRST_DOWNLINK + index(plan.nodes.len());
+    for (link, addresses) in (first_loose..).zip(plan.loose()) {
+        for &address in addresses {
+            batch.on_link(address, link, fabric_source(plan, address));
+        }
     }
     batch
 }
@@ -147,9 +149,9 @@ pub fn pod_links(plan: &AddressPlan, name: &PodName, layout: Layout) -> Batch {
     batch
 }
 
-/// An outside host: one address, and the fabric for the rest.
-pub fn outside_links(address: IpAddr) -> Batch {
-    host_links([address].into_iter(), FABRIC)
+/// A host on the fabric that is no node: its addresses, and the fabric for the rest.
+pub fn loose_links(addresses: &[IpAddr]) -> Batch {
+    host_links(addresses.iter().copied(), FABRIC)
 }
 
 /// A host with one link: its addresses and a default route.

@@ -23,6 +23,7 @@ pub async fn run(ground: &Ground, matrix: Matrix) -> Result<()> {
         ends,
         format,
         network,
+        switches,
     } = matrix;
     let world = World::read(&dir).map_err(|error| Unfit(error.into()))?;
     let ends = match ends {
@@ -33,7 +34,8 @@ pub async fn run(ground: &Ground, matrix: Matrix) -> Result<()> {
     let lab = Lab::build(world, &outside(&ends), network)?;
     let range = Range::open(&lab.fabric, ends, probes).await?;
     range.baseline().await?;
-    let control = lab.start(&ground.programs, network).await?;
+    let programs = ground.programs.with(switches.switches());
+    let control = lab.start(&programs, network).await?;
     settle::wait(&control, &settle::policies_of(&lab.world)).await?;
     let tables = range.judge().await?;
     control.check_alive()?;

@@ -1,6 +1,9 @@
-//! Where the programs under test are: beside this one, built first if cargo runs this one.
+//! Where the programs under test are: beside this one, built first if cargo runs this one; and the switches of meaning
+//! that they are started with.
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use enforcer::switches::Switches;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,6 +14,8 @@ pub struct Programs {
     pub hub: PathBuf,
     /// The enforcer.
     pub enforcer: PathBuf,
+    /// What policies mean to them.
+    pub switches: Switches,
 }
 
 impl Programs {
@@ -36,8 +41,43 @@ impl Programs {
         Ok(Self {
             hub: find("hub")?,
             enforcer: find("enforcer")?,
+            switches: Switches::default(),
         })
     }
+
+    /// The same programs with other switches.
+    pub fn with(&self, switches: Switches) -> Self {
+        Self {
+            switches,
+            ..self.clone()
+        }
+    }
+
+    /// The switches as flags of a hub: what selectors mean.
+    pub fn hub_switches(&self) -> [String; 2] {
+        let selectors = self.switches.selectors;
+        [
+            format!("--bare-pod-selector={}", word(&selectors.bare_pod_selector)),
+            format!("--cluster-label-mode={}", word(&selectors.cluster_label)),
+        ]
+    }
+
+    /// The switches as flags of an enforcer: the hub's, and what the hub has no part in.
+    pub fn enforcer_switches(&self) -> [String; 3] {
+        let [bare_pod_selector, cluster_label_mode] = self.hub_switches();
+        let egress_to_local_node = word(&self.switches.egress_to_local_node);
+        [
+            bare_pod_selector,
+            cluster_label_mode,
+            format!("--egress-to-local-node={egress_to_local_node}"),
+        ]
+    }
+}
+
+/// A value as its flag takes it.
+fn word(value: &impl ValueEnum) -> String {
+    let possible = value.to_possible_value().expect("no value is hidden");
+    possible.get_name().to_owned()
 }
 
 /// The folder of this program; of a test, the one above it, where programs are.

@@ -27,7 +27,8 @@ pub async fn run(ground: &Ground, up: Up) -> Result<Infallible> {
     let lab = Lab::build(world, &outside(&[]), up.network)?;
     let pods = lab.world.pods();
     let _listeners = answer_as_containers(&lab.fabric, &pods).await?;
-    let mut control = lab.start(&ground.programs, up.network).await?;
+    let programs = ground.programs.with(up.switches.switches());
+    let mut control = lab.start(&programs, up.network).await?;
     let doors = open_doors(ground, &control)?;
     println!(
         "{}: {} clusters, {} nodes, {} pods; network up in {:.1} s",

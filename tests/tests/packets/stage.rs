@@ -180,6 +180,10 @@ impl<'a> Stage<'a> {
             cluster: placed.node.cluster.to_string(),
             name: placed.node.name.clone(),
         };
+        if plan.adrift.contains_key(name) {
+            // On no node: a peer by its address, and nobody's subject (I12).
+            return Some(oracle::End::Address(address));
+        }
         Some(match plan.pods.get(name) {
             Some(placed) => oracle::End::Pod {
                 node: node(placed),
