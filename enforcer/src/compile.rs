@@ -11,7 +11,9 @@ mod chains;
 mod peers;
 mod rules;
 mod sets;
-mod subjects;
+pub(crate) mod subjects;
+
+pub(crate) use rules::resolve;
 
 use crate::policy::{Policy, PolicyName};
 use crate::ruleset::{Family, Ruleset};

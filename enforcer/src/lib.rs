@@ -17,6 +17,7 @@ pub mod compile;
 pub mod config;
 pub mod dataplane;
 pub mod eventloop;
+pub mod explain;
 pub mod interpret;
 pub mod kernel;
 pub mod lint;

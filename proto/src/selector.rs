@@ -3,8 +3,11 @@
 //! Pure. A selector that the API server would refuse is not represented: [`Selector::new`] says what is wrong and the
 //! caller makes the piece void (S127).
 
+mod mismatch;
 #[cfg(test)]
 mod tests;
+
+pub use mismatch::Mismatch;
 
 use crate::model::{CLUSTER_LABEL, ClusterName, Identity, Labels, NAME_LABEL};
 use crate::syntax::{is_label_key, is_label_value};
@@ -50,6 +53,13 @@ impl Requirement {
             _ => Err(format!(
                 "{operator:?} is no operator: expected In, NotIn, Exists or DoesNotExist"
             )),
+        }
+    }
+
+    /// The label that it is about.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::In(key, _) | Self::NotIn(key, _) | Self::Exists(key) | Self::DoesNotExist(key) => key,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::policy::{Peers, PolicyPeer, PolicyRule};
 use crate::ruleset::{Element, Family};
 use ipnet::IpNet;
 use proto::model::{CLUSTER_LABEL, ClusterName, Identity, Labels};
-use proto::selector::{BarePodSelector, Peer, Requirement, Selector, Switches};
+use proto::selector::{BarePodSelector, Peer, Selector, Switches};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -105,19 +105,14 @@ fn namespaces(peer: &Peer, switches: Switches) -> String {
     match (&peer.namespaces, switches.bare_pod_selector) {
         (None, BarePodSelector::ClusterSet) => format!("in namespace {:?} of every cluster", peer.namespace),
         (None, BarePodSelector::Local) => format!("in namespace {:?} of that cluster", peer.namespace),
-        (Some(selector), _) if selector.requirements().any(is_about_clusters) => {
+        (Some(selector), _)
+            if selector
+                .requirements()
+                .any(|requirement| requirement.key() == CLUSTER_LABEL) =>
+        {
             format!("in namespaces [{selector}] by {:?}", switches.cluster_label)
         }
         (Some(selector), _) => format!("in namespaces [{selector}]"),
-    }
-}
-
-fn is_about_clusters(requirement: &Requirement) -> bool {
-    match requirement {
-        Requirement::In(key, _)
-        | Requirement::NotIn(key, _)
-        | Requirement::Exists(key)
-        | Requirement::DoesNotExist(key) => **key == *CLUSTER_LABEL,
     }
 }
 

@@ -94,7 +94,7 @@ fn ports<'a>(ports: &'a Ports, names: Names<'_>) -> Vec<Port<'a>> {
 }
 
 /// All ports that a pod calls so (S56); none: the name matches no port of it (S55).
-pub(super) fn resolve(ports: &[NamedPort], protocol: Protocol, name: &str) -> impl Iterator<Item = u16> {
+pub(crate) fn resolve(ports: &[NamedPort], protocol: Protocol, name: &str) -> impl Iterator<Item = u16> {
     ports
         .iter()
         .filter(move |port| port.protocol == protocol && *port.name == *name)

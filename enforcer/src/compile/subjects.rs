@@ -12,16 +12,16 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// A live local pod.
-pub(super) struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     /// The pod.
-    pub pod: &'a Pod,
+    pub(crate) pod: &'a Pod,
     /// The policies that select it, by name.
     policies: Vec<&'a Policy>,
 }
 
 impl<'a> Subject<'a> {
     /// The policies that isolate it in a direction, with their rules for it; none: it is not isolated (S1, S4).
-    pub fn isolating(&self, direction: Direction) -> impl Iterator<Item = (&'a Policy, &'a [PolicyRule])> {
+    pub(crate) fn isolating(&self, direction: Direction) -> impl Iterator<Item = (&'a Policy, &'a [PolicyRule])> {
         self.policies.iter().filter_map(move |policy| {
             let rules = match direction {
                 Direction::Egress => policy.egress.as_deref(),
@@ -33,7 +33,7 @@ impl<'a> Subject<'a> {
 }
 
 /// The live local pods and their addresses.
-pub(super) struct Subjects<'a> {
+pub(crate) struct Subjects<'a> {
     world: World<'a>,
     pods: Vec<Subject<'a>>,
     /// For each address the pods that own it: one, or several that claim it at once (I5). By place in `pods`.
@@ -41,7 +41,7 @@ pub(super) struct Subjects<'a> {
 }
 
 impl<'a> Subjects<'a> {
-    pub(super) fn of(world: &World<'a>) -> Self {
+    pub(crate) fn of(world: &World<'a>) -> Self {
         let mut policies: BTreeMap<&str, Vec<&Policy>> = BTreeMap::new();
         for (name, policy) in world.policies {
             policies.entry(&name.namespace).or_default().push(policy);
@@ -66,16 +66,22 @@ impl<'a> Subjects<'a> {
     }
 
     /// The addresses of a family, each with the pods that own it.
-    pub(super) fn addresses(&self, family: Family) -> impl Iterator<Item = (IpAddr, Vec<&Subject<'a>>)> {
+    pub(crate) fn addresses(&self, family: Family) -> impl Iterator<Item = (IpAddr, Vec<&Subject<'a>>)> {
         self.owners
             .iter()
             .filter(move |(address, _)| Family::of(**address) == family)
             .map(|(address, owners)| (*address, owners.iter().map(|&owner| &self.pods[owner]).collect()))
     }
 
+    /// The pods that own an address.
+    pub(crate) fn at(&self, address: IpAddr) -> impl Iterator<Item = &Subject<'a>> {
+        let owners = self.owners.get(&address).map_or(&[][..], Vec::as_slice);
+        owners.iter().map(|&owner| &self.pods[owner])
+    }
+
     /// The addresses, of the family of `address`, that are the same pod for certain (S69): itself, and what its only owner
     /// alone owns.
-    pub(super) fn itself(&self, address: IpAddr) -> Vec<IpAddr> {
+    pub(crate) fn itself(&self, address: IpAddr) -> Vec<IpAddr> {
         let Some(owner) = self.only_owner(address) else {
             return vec![address];
         };

@@ -169,18 +169,23 @@ impl ClusterSet {
             .flat_map(|cluster| cluster.nodes.iter().map(|(name, node)| (cluster.node_name(name), node)))
     }
 
-    /// The ruleset of a node, as its enforcer compiles it.
-    pub fn ruleset(&self, name: &NodeName) -> Option<Ruleset> {
+    /// All that decides the ruleset of a node.
+    pub fn world(&self, name: &NodeName) -> Option<compile::World<'_>> {
         let cluster = self.clusters.get(&name.cluster)?;
         let node = cluster.nodes.get(name.name.as_str())?;
-        Some(compile(&compile::World {
+        Some(compile::World {
             cluster: &cluster.name,
             policies: &cluster.policies,
             pods: &node.pods,
             node_addresses: &node.addresses,
             mirror: &cluster.mirror,
             switches: self.switches,
-        }))
+        })
+    }
+
+    /// The ruleset of a node, as its enforcer compiles it.
+    pub fn ruleset(&self, name: &NodeName) -> Option<Ruleset> {
+        self.world(name).map(|world| compile(&world))
     }
 
     /// What of the objects is void, or read otherwise than it is written.

@@ -122,7 +122,71 @@ fn selected(pods: Option<Selector>, namespaces: Option<Selector>, switches: Swit
         ("a", "other", Some(&none)),
         ("b", "shop", None),
     ]
-    .map(|(of, name, labels)| peer.selects(&identity(of, name), labels, switches))
+    .map(|(of, name, labels)| {
+        let selects = peer.selects(&identity(of, name), labels, switches);
+        let mismatches = peer.mismatches(&identity(of, name), labels, switches);
+        assert_eq!(selects, mismatches.is_empty(), "{peer:?} {of}/{name}: {mismatches:?}");
+        selects
+    })
+}
+
+/// S106: what is told of a false claim is what counts, and what was claimed.
+#[test]
+fn every_condition_that_fails_is_told() {
+    let peer = Peer {
+        cluster: ClusterName::new("a").unwrap(),
+        namespace: "shop".into(),
+        pods: Some(Selector::new([
+            requirement("app", "In", &["web"]),
+            requirement("tier", "Exists", &[]),
+        ])),
+        namespaces: Some(Selector::new([requirement(CLUSTER_LABEL, "In", &["a"])])),
+    };
+    let identity = Identity {
+        namespace: NamespaceName {
+            cluster: ClusterName::new("b").unwrap(),
+            name: "pay".into(),
+        },
+        labels: labels(&[("app", "db")]).into(),
+        ports: [].into(),
+    };
+    let claim = labels(&[(CLUSTER_LABEL, "a")]);
+    let pods = [
+        Mismatch::PodLabel {
+            requirement: requirement("app", "In", &["web"]),
+            counts: Some("db".into()),
+        },
+        Mismatch::PodLabel {
+            requirement: requirement("tier", "Exists", &[]),
+            counts: None,
+        },
+    ];
+    let mut expected = vec![Mismatch::NamespaceLabel {
+        requirement: requirement(CLUSTER_LABEL, "In", &["a"]),
+        counts: Some("b".into()),
+        written: Some("a".into()),
+    }];
+    expected.extend(pods.clone());
+    assert_eq!(peer.mismatches(&identity, Some(&claim), Switches::default()), expected);
+    let mut expected = vec![Mismatch::UnknownNamespace];
+    expected.extend(pods.clone());
+    assert_eq!(peer.mismatches(&identity, None, Switches::default()), expected);
+    let bare = Peer {
+        namespaces: None,
+        ..peer
+    };
+    let local = Switches {
+        bare_pod_selector: BarePodSelector::Local,
+        ..Switches::default()
+    };
+    let mut expected = vec![
+        Mismatch::Cluster {
+            wanted: bare.cluster.clone(),
+        },
+        Mismatch::Namespace { wanted: "shop".into() },
+    ];
+    expected.extend(pods);
+    assert_eq!(bare.mismatches(&identity, None, local), expected);
 }
 
 #[test]
