@@ -9,8 +9,11 @@ use proto::model::ClusterName;
 use std::path::{Path, PathBuf};
 use tracing::level_filters::LevelFilter;
 
+mod offline;
 pub mod switches;
 
+use crate::matrix::Matrix;
+use offline::MatrixFlags;
 use switches::SwitchFlags;
 
 const EXAMPLES: &str = "\
@@ -25,6 +28,9 @@ Examples:
 
   What this node enforces:
       curl localhost:9444/ruleset
+
+  Who reaches whom, by manifests alone:
+      enforcer matrix DIR --probe TCP/8080
 
 Stopping an enforcer leaves its rules in force; `enforcer cleanup` takes them away.
 
@@ -53,6 +59,8 @@ enum Command {
     Run(RunFlags),
     /// Remove all that is Bailey's from this node's kernel, and nothing else; refuses while an enforcer runs
     Cleanup(LogFlags),
+    /// Judge every pod of some manifests against every pod: needs no cluster and no root
+    Matrix(MatrixFlags),
 }
 
 #[derive(Args, Debug)]
@@ -140,6 +148,8 @@ pub enum Task {
     Run(Config),
     /// Remove what is ours.
     Cleanup(Log),
+    /// Judge manifests.
+    Matrix(Matrix),
 }
 
 /// All that a running enforcer is told. Validated; read from nowhere else.
@@ -242,6 +252,7 @@ impl CommandLine {
         match self.command {
             Command::Run(flags) => Ok(Task::Run(flags.validate()?)),
             Command::Cleanup(flags) => Ok(Task::Cleanup(flags.validate()?)),
+            Command::Matrix(flags) => Ok(Task::Matrix(flags.validate())),
         }
     }
 }

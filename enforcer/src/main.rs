@@ -2,10 +2,10 @@
 
 use clap::Parser;
 use enforcer::config::{CommandLine, Task};
-use enforcer::{Unfit, stderr};
+use enforcer::{Unfit, matrix, stderr};
 use std::process::ExitCode;
 
-/// The exit code for a command line, a file it names or a kernel that is not fit.
+/// The exit code for a command line, a file it names, manifests or a kernel that are not fit.
 const UNFIT: u8 = 2;
 
 fn main() -> ExitCode {
@@ -18,21 +18,23 @@ fn main() -> ExitCode {
     };
     // Another part of the process may have chosen the same provider before, and there is no other.
     let _already_chosen = rustls::crypto::ring::default_provider().install_default();
-    let outcome = match task {
+    match task {
         Task::Run(config) => {
             stderr::log(&config.log);
-            enforcer::run(config)
+            ended(enforcer::run(config).map(|()| ExitCode::SUCCESS), 1)
         }
         Task::Cleanup(log) => {
             stderr::log(&log);
-            enforcer::cleanup()
+            ended(enforcer::cleanup().map(|()| ExitCode::SUCCESS), 1)
         }
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("enforcer: {error:#}");
-            ExitCode::from(if error.is::<Unfit>() { UNFIT } else { 1 })
-        }
+        Task::Matrix(matrix) => ended(matrix::run(&matrix), UNFIT),
     }
+}
+
+/// Says why a task failed, if it did, and how the program ends: with `failed`, unless it never was fit to begin.
+fn ended(outcome: anyhow::Result<ExitCode>, failed: u8) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("enforcer: {error:#}");
+        ExitCode::from(if error.is::<Unfit>() { UNFIT } else { failed })
+    })
 }

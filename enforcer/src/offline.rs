@@ -6,12 +6,14 @@
 //!
 //! [`manifests`] reads the objects, [`clusterset`] holds what API servers, hub and enforcers would make of them,
 //! [`judge`] compiles the ruleset of every node as its enforcer would and walks it. [`ends`] are the words of all that
-//! judges traffic. Policies are read by [`crate::policy`], addresses owned as [`proto::pods`] says, rulesets compiled by
+//! judges traffic, [`grid`] shows them, [`load`] is how every such command begins. Policies are read by [`crate::policy`], addresses owned as [`proto::pods`] says, rulesets compiled by
 //! [`crate::compile`]: nothing here knows what a policy means.
 
 pub mod clusterset;
 pub mod ends;
+pub mod grid;
 pub mod judge;
+pub mod load;
 pub mod manifests;
 
 pub use clusterset::ClusterSet;

@@ -124,6 +124,14 @@ impl ClusterSet {
         self.clusters.get(&name.cluster)?.pods.get(&name.namespace, &name.name)
     }
 
+    /// Whether an end can be judged: any address, and every pod that a manifest has.
+    pub fn knows(&self, end: &End) -> bool {
+        match end {
+            End::Address(_) => true,
+            End::Pod(name) => self.pod(name).is_some(),
+        }
+    }
+
     /// The addresses of a pod that are its own, or, on the host network, its node's, in the order in which it lists them;
     /// none if it has finished (S81).
     pub fn addresses(&self, name: &PodName) -> Vec<IpAddr> {

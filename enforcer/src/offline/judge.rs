@@ -3,7 +3,7 @@
 //! Pure. Compiles the ruleset of each node as its enforcer would, and walks it with [`crate::interpret`].
 
 use super::clusterset::ClusterSet;
-use super::ends::{End, NodeName, PodName, Probe, Transport, Verdict};
+use super::ends::{End, NodeName, PodName, Probe, Table, Transport, Verdict};
 use crate::interpret::{self, Packet, Payload};
 use crate::ruleset::{Family, Ruleset};
 use proto::model::Protocol;
@@ -112,6 +112,15 @@ impl<'a> Judge<'a> {
             None => Verdict::Absent,
             Some(connection) if self.passes(&connection) => Verdict::Allowed,
             Some(_) => Verdict::Refused,
+        }
+    }
+
+    /// What becomes of a probe from every end to every end.
+    pub fn table(&self, ends: &[End], probe: Probe) -> Table {
+        let row = |from| ends.iter().map(|to| self.verdict(from, to, probe)).collect();
+        Table {
+            probe,
+            rows: ends.iter().map(row).collect(),
         }
     }
 
