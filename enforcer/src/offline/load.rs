@@ -16,7 +16,7 @@ const MAX_COMPLAINTS: usize = 200;
 #[derive(Debug, thiserror::Error)]
 pub enum EndsError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}: expected a file with one end a line", path.display())]
+    #[error("cannot read {}, which should be a file with one end a line", path.display())]
     Io {
         /// Which.
         path: PathBuf,
@@ -24,7 +24,7 @@ pub enum EndsError {
         source: io::Error,
     },
     /// A line of it is no end.
-    #[error("{}, line {line}: {source}", path.display())]
+    #[error("{}, line {line}", path.display())]
     Line {
         /// The file.
         path: PathBuf,

@@ -99,7 +99,7 @@ pub enum Effect {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The folder cannot be read.
-    #[error("cannot read {}: {source}: expected a folder with a folder of manifests for each cluster, named by its id", path.display())]
+    #[error("cannot read {}, which should be a folder with a folder of manifests for each cluster, named by its id", path.display())]
     Io {
         /// Which.
         path: PathBuf,
