@@ -23,6 +23,13 @@ pub struct Router {
     v6: Ipv6Addr,
 }
 
+impl Router {
+    /// Its addresses, IPv4 first.
+    pub fn addresses(self) -> [IpAddr; 2] {
+        [self.v4.into(), self.v6.into()]
+    }
+}
+
 /// The fabric, to nodes and outside hosts.
 pub const FABRIC: Router = Router {
     v4: Ipv4Addr::new(169, 254, 0, 1),
