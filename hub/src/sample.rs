@@ -26,6 +26,7 @@ pub(crate) fn pod(name: &str, addresses: &[&str], labels_text: &str) -> Pod {
         labels: labels(labels_text),
         node: Some("node-1".into()),
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        host_addresses: Vec::new(),
         host_network: false,
         phase: Phase::Running,
         terminating: false,

@@ -95,6 +95,8 @@ pub struct Pod {
     pub node: Option<Arc<str>>,
     /// `status.podIPs` (else `status.podIP`), usable ones only (S92), sorted, each once.
     pub addresses: Vec<IpAddr>,
+    /// `status.hostIPs` (else `status.hostIP`), usable ones only, sorted, each once: addresses of its node.
+    pub host_addresses: Vec<IpAddr>,
     /// `spec.hostNetwork`.
     pub host_network: bool,
     /// `status.phase`.
@@ -110,7 +112,23 @@ pub struct Pod {
 impl Pod {
     /// Whether it owns its addresses: not finished and not on the host network (S70, S71, S81).
     pub fn is_live(&self) -> bool {
-        !self.host_network && !matches!(self.phase, Phase::Succeeded | Phase::Failed)
+        !self.host_network && !self.is_finished()
+    }
+
+    /// Whether it is Succeeded or Failed (S81).
+    pub fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Succeeded | Phase::Failed)
+    }
+
+    /// The addresses that are its node's, as far as it tells (I7): where it runs and, on the host network, what it calls
+    /// its own. What a finished pod tells may be of a node that is gone.
+    pub fn node_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let host = self.host_addresses.iter().filter(|_| !self.is_finished());
+        let own = self
+            .addresses
+            .iter()
+            .filter(|_| self.host_network && !self.is_finished());
+        host.chain(own).copied()
     }
 }
 

@@ -1,12 +1,12 @@
 //! Who owns an address in one cluster: its pods, by name, and their claims, by address.
 //!
 //! Pure. Decides by the current objects alone, never by the order of events (S120): finished and host-network pods
-//! claim nothing (S71, S81), among live claimants a terminating one yields (S83), several others share the address
-//! (I5, S113).
+//! claim nothing (S71, S81), an address that is a node's is nobody's (I7), among live claimants a terminating one yields
+//! (S83), several others share the address (I5, S113).
 
 use crate::mirror::{Part, Tenure};
 use crate::model::{ClusterName, Identity, NamespaceName};
-use crate::observe::{Namespace, Phase, Pod};
+use crate::observe::{Namespace, Pod};
 use crate::watch::Event;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,8 @@ pub enum Lost {
     Finished,
     /// The pod uses its node's network (S71).
     HostNetwork,
+    /// The address is a node's, by what pods of the same cluster say of where they run (I7).
+    NodeAddress,
     /// The pod is terminating and another live one claims the address (S83).
     Terminating,
 }
@@ -32,6 +34,8 @@ pub struct Pods {
     by_name: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Pod>>>,
     /// For each address the pods that list it, at least one, sorted by namespace and name.
     by_address: BTreeMap<IpAddr, SmallVec<[Arc<Pod>; 1]>>,
+    /// For each address that is a node's how often pods say so ([`Pod::node_addresses`]), at least once.
+    of_nodes: BTreeMap<IpAddr, usize>,
     synced: bool,
 }
 
@@ -111,7 +115,10 @@ impl Pods {
     fn judged(&self, address: IpAddr) -> impl Iterator<Item = (&Arc<Pod>, Option<Lost>)> {
         let claimants = self.by_address.get(&address).map_or(&[][..], SmallVec::as_slice);
         let stays = claimants.iter().any(|pod| pod.is_live() && !pod.terminating);
-        claimants.iter().map(move |pod| (pod, lost(pod, stays)))
+        let is_nodes = self.of_nodes.contains_key(&address);
+        claimants
+            .iter()
+            .map(move |pod| (pod, lost(pod, Address { is_nodes, stays })))
     }
 
     fn replace(&mut self, pods: Vec<Pod>, touched: &mut BTreeSet<IpAddr>) {
@@ -141,6 +148,13 @@ impl Pods {
             claimants.insert(at, pod.clone());
             touched.insert(address);
         }
+        for address in pod.node_addresses() {
+            let said = self.of_nodes.entry(address).or_default();
+            *said += 1;
+            if *said == 1 && self.by_address.contains_key(&address) {
+                touched.insert(address);
+            }
+        }
         let namespace = self.by_name.entry(pod.namespace.clone()).or_default();
         namespace.insert(pod.name.clone(), pod);
     }
@@ -164,16 +178,40 @@ impl Pods {
             }
             touched.insert(address);
         }
+        for address in pod.node_addresses() {
+            let said = self
+                .of_nodes
+                .get_mut(&address)
+                .expect("what a pod says of its node is counted");
+            *said -= 1;
+            if *said == 0 {
+                self.of_nodes.remove(&address);
+                if self.by_address.contains_key(&address) {
+                    touched.insert(address);
+                }
+            }
+        }
     }
 }
 
-/// Why the claim of a pod does not count, where `stays` says whether a live claimant is not terminating.
-fn lost(pod: &Pod, stays: bool) -> Option<Lost> {
+/// What else decides about a claim on an address.
+#[derive(Clone, Copy)]
+struct Address {
+    /// It is a node's.
+    is_nodes: bool,
+    /// A live claimant is not terminating.
+    stays: bool,
+}
+
+/// Why the claim of a pod does not count.
+fn lost(pod: &Pod, address: Address) -> Option<Lost> {
     if pod.host_network {
         Some(Lost::HostNetwork)
-    } else if matches!(pod.phase, Phase::Succeeded | Phase::Failed) {
+    } else if pod.is_finished() {
         Some(Lost::Finished)
-    } else if pod.terminating && stays {
+    } else if address.is_nodes {
+        Some(Lost::NodeAddress)
+    } else if pod.terminating && address.stays {
         Some(Lost::Terminating)
     } else {
         None

@@ -8,7 +8,7 @@ use crate::policy::{Policy, PolicyRule};
 use crate::ruleset::{Direction, Family};
 use proto::observe::Pod;
 use proto::pods::identity;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// A live local pod.
@@ -113,13 +113,14 @@ fn selecting<'a>(policies: &[&'a Policy], pod: &Pod) -> Vec<&'a Policy> {
     policies.iter().copied().filter(|policy| selects(policy)).collect()
 }
 
-/// The owners of each address that is none of the node's own (I7). An address that a pod has taken over is that pod's,
+/// The owners of each address that is no node's, neither one of the node's own nor what pods of it call so (I7). An address that a pod has taken over is that pod's,
 /// though the old one is still ending (S83).
 fn owners(pods: &[Subject<'_>], world: &World<'_>) -> BTreeMap<IpAddr, Vec<usize>> {
+    let said: BTreeSet<IpAddr> = world.pods.iter().flat_map(|pod| pod.node_addresses()).collect();
     let mut owners: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
     for (place, subject) in pods.iter().enumerate() {
         for address in &subject.pod.addresses {
-            if !world.node_addresses.contains(address) {
+            if !world.node_addresses.contains(address) && !said.contains(address) {
                 owners.entry(*address).or_default().push(place);
             }
         }

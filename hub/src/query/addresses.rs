@@ -45,6 +45,7 @@ fn explain(lost: Lost) -> &'static str {
     match lost {
         Lost::Finished => "the pod is finished",
         Lost::HostNetwork => "the pod is on the network of its node",
+        Lost::NodeAddress => "the address is a node's, as pods of the cluster tell by their hostIPs",
         Lost::Terminating => "the pod is terminating and another live pod has the address",
     }
 }

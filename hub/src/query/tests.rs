@@ -133,6 +133,7 @@ fn pod(namespace: &str, name: &str, labels_text: &str, addresses: &[&str]) -> Po
         labels: labels(labels_text),
         node: Some("n1".into()),
         addresses: addresses.iter().map(|one| one.parse().expect("an address")).collect(),
+        host_addresses: Vec::new(),
         host_network: false,
         phase: Phase::Running,
         terminating: false,
@@ -538,6 +539,22 @@ fn an_address_is_found_however_it_is_written() {
         fd00:1::1: a/shop/web-1 () | 
         10.9.9.9:  | "#]]
     .assert_eq(&all.join("\n"));
+}
+
+/// I7: a claim on an address of a node says why it does not count.
+#[test]
+fn a_pods_claim_on_an_address_of_a_node_is_lost() {
+    let mut world = World::new();
+    let neighbour = Pod {
+        host_addresses: vec!["192.0.2.1".parse().expect("an address")],
+        ..pod("shop", "neighbour", "", &[])
+    };
+    let pods = vec![pod("shop", "forger", "app=web", &["192.0.2.1"]), neighbour];
+    join(&mut world.inventory, "d", pods, Vec::new(), world.start);
+    let answer = lookup(&world, "192.0.2.1").expect("an address");
+    let reasons: Vec<&str> = answer.lost.iter().map(|claim| claim.reason.as_str()).collect();
+    let expected = "the address is a node's, as pods of the cluster tell by their hostIPs";
+    assert_eq!((answer.owners, reasons), (Vec::new(), vec![expected]));
 }
 
 fn select(world: &World, namespace: &str, change: impl FnOnce(&mut wire::SelectPodsRequest)) -> String {

@@ -59,12 +59,16 @@ struct RawStatus<'a> {
     #[serde(borrow, rename = "podIP")]
     pod_ip: Field<Text<'a>>,
     #[serde(borrow, rename = "podIPs")]
-    pod_ips: Field<List<RawPodIp<'a>>>,
+    pod_ips: Field<List<RawIp<'a>>>,
+    #[serde(borrow, rename = "hostIP")]
+    host_ip: Field<Text<'a>>,
+    #[serde(borrow, rename = "hostIPs")]
+    host_ips: Field<List<RawIp<'a>>>,
 }
 
 #[derive(serde::Deserialize, Default)]
 #[serde(default)]
-struct RawPodIp<'a> {
+struct RawIp<'a> {
     #[serde(borrow)]
     ip: Field<Text<'a>>,
 }
@@ -73,7 +77,7 @@ impl Record for RawSpec<'_> {}
 impl Record for RawContainer<'_> {}
 impl Record for RawPort<'_> {}
 impl Record for RawStatus<'_> {}
-impl Record for RawPodIp<'_> {}
+impl Record for RawIp<'_> {}
 
 impl<'de> Deserialize<'de> for Pod {
     /// Fails only on what is no JSON object or has no name.
@@ -100,7 +104,16 @@ fn read(metadata: Metadata, spec: Field<RawSpec<'_>>, status: Field<RawStatus<'_
             .take("spec.nodeName", rejected)
             .filter(|node| !node.is_empty())
             .map(Into::into),
-        addresses: addresses(status.pod_ips, status.pod_ip, rejected),
+        addresses: addresses(
+            (status.pod_ips, "status.podIPs"),
+            (status.pod_ip, "status.podIP"),
+            rejected,
+        ),
+        host_addresses: addresses(
+            (status.host_ips, "status.hostIPs"),
+            (status.host_ip, "status.hostIP"),
+            rejected,
+        ),
         host_network: spec.host_network.take_or_default("spec.hostNetwork", rejected),
         phase: phase(status.phase, rejected),
         terminating: metadata.terminating,
@@ -109,12 +122,17 @@ fn read(metadata: Metadata, spec: Field<RawSpec<'_>>, status: Field<RawStatus<'_
     }
 }
 
-/// `status.podIPs`, or, where that has nothing of use, `status.podIP` (I2, S93).
-fn addresses(pod_ips: Field<List<RawPodIp<'_>>>, pod_ip: Field<Text<'_>>, rejected: &mut Rejected) -> Vec<IpAddr> {
+/// A list such as `status.podIPs`, or, where that has nothing of use, the field that came before it, `status.podIP` (I2,
+/// S93). Each with its path.
+fn addresses(
+    (list, list_path): (Field<List<RawIp<'_>>>, &str),
+    (single, single_path): (Field<Text<'_>>, &str),
+    rejected: &mut Rejected,
+) -> Vec<IpAddr> {
     let mut addresses = BTreeSet::new();
-    let entries = pod_ips.take_or_default("status.podIPs", rejected);
+    let entries = list.take_or_default(list_path, rejected);
     for (i, entry) in entries.into_iter().enumerate() {
-        let path = format_args!("status.podIPs[{i}]");
+        let path = format_args!("{list_path}[{i}]");
         if let Some(entry) = entry.take(path, rejected)
             && let Some(text) = entry.ip.take(path, rejected)
         {
@@ -122,9 +140,9 @@ fn addresses(pod_ips: Field<List<RawPodIp<'_>>>, pod_ip: Field<Text<'_>>, reject
         }
     }
     if addresses.is_empty()
-        && let Some(text) = pod_ip.take("status.podIP", rejected)
+        && let Some(text) = single.take(single_path, rejected)
     {
-        addresses.extend(usable(&text, "status.podIP", rejected));
+        addresses.extend(usable(&text, single_path, rejected));
     }
     addresses.into_iter().collect()
 }

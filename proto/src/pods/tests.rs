@@ -18,6 +18,7 @@ fn pod(name: &str, uid: &str, addresses: &[&str]) -> Pod {
         labels: Arc::new(Labels::from([("app".into(), name.into())])),
         node: None,
         addresses,
+        host_addresses: Vec::new(),
         host_network: false,
         phase: Phase::Running,
         terminating: false,
@@ -47,23 +48,22 @@ fn finished_and_host_network_pods_own_nothing() {
     finished.phase = Phase::Succeeded;
     let mut failed = pod("b", "2", &["10.0.0.1"]);
     failed.phase = Phase::Failed;
-    let mut host = pod("c", "3", &["10.0.0.1"]);
+    let mut host = pod("c", "3", &["10.0.0.3"]);
     host.host_network = true;
     let mut lost = pod("d", "4", &["10.0.0.1"]);
     lost.phase = Phase::Unknown;
     let pods = pods(vec![lost, host, failed, finished]);
-    let claims: Vec<_> = pods
-        .claims("10.0.0.1".parse().unwrap())
-        .into_iter()
-        .map(|(pod, lost)| (&*pod.name, lost))
-        .collect();
+    let claims = ["10.0.0.1", "10.0.0.3"].into_iter().flat_map(|address| {
+        let claims = pods.claims(address.parse().unwrap()).into_iter();
+        claims.map(|(pod, lost)| (&*pod.name, lost))
+    });
     assert_eq!(
-        claims,
+        claims.collect::<Vec<_>>(),
         [
             ("a", Some(Lost::Finished)),
             ("b", Some(Lost::Finished)),
+            ("d", None),
             ("c", Some(Lost::HostNetwork)),
-            ("d", None)
         ]
     );
     assert_eq!(owners(&pods, "10.0.0.1"), ["d:4"]);
@@ -179,7 +179,46 @@ fn a_part_has_owned_addresses_and_each_identity_once() {
     expect![[r#"{"shop": {"team": "a"}}"#]].assert_eq(&format!("{:?}", part.namespaces));
 }
 
-/// Random lives of few pods at few addresses, with repetitions and deletes that come late or twice: what is known in the
+/// I7, S120: an address that is a node's is nobody's identity, whoever came first, and is the pod's again when nobody says
+/// so any more.
+#[test]
+fn an_address_of_a_node_is_no_pods() {
+    let on = |name: &str, host: &str| Pod {
+        host_addresses: vec![host.parse().unwrap()],
+        ..pod(name, name, &[])
+    };
+    let claims = |pods: &Pods| -> Vec<_> {
+        let claims = pods.claims("192.0.2.1".parse().unwrap()).into_iter();
+        claims.map(|(_, lost)| lost).collect()
+    };
+    let mut pods = pods(vec![
+        pod("forger", "1", &["192.0.2.1", "10.0.0.1"]),
+        on("b", "192.0.2.1"),
+    ]);
+    assert_eq!(claims(&pods), [Some(Lost::NodeAddress)]);
+    assert_eq!(
+        owners(&pods, "10.0.0.1"),
+        ["forger:1"],
+        "the pod's other address stands"
+    );
+    // Two say so; the word of one is enough, and ends with it.
+    pods.apply(Event::Applied(on("c", "192.0.2.1")));
+    assert_eq!(text(pods.apply(Event::Deleted(on("b", "192.0.2.1")))), "{}");
+    assert_eq!(claims(&pods), [Some(Lost::NodeAddress)]);
+    expect!["{192.0.2.1}"].assert_eq(&text(pods.apply(Event::Applied(on("c", "192.0.2.2")))));
+    assert_eq!(claims(&pods), [None]);
+    // A host-network pod's own addresses are its node's; a finished one says nothing of a node.
+    let mut host = pod("d", "4", &["192.0.2.1"]);
+    host.host_network = true;
+    expect!["{192.0.2.1}"].assert_eq(&text(pods.apply(Event::Applied(host.clone()))));
+    assert_eq!(claims(&pods), [Some(Lost::HostNetwork), Some(Lost::NodeAddress)]);
+    host.phase = Phase::Failed;
+    pods.apply(Event::Applied(host));
+    assert_eq!(claims(&pods), [Some(Lost::HostNetwork), None]);
+}
+
+/// I5, I7, I14, I15, S83, S120: random lives of few pods at few addresses, with repetitions and deletes that come late or
+/// twice: what is known in the
 /// end is what the objects that remain say, and every change of owners was announced.
 #[test]
 fn owners_depend_on_the_objects_only() {
@@ -269,5 +308,7 @@ fn random_pod(rng: &mut Rng, name: &str, uid: &str) -> Pod {
     ][rng.usize(..6)];
     pod.terminating = rng.u8(..4) == 0;
     pod.host_network = rng.u8(..6) == 0;
+    let hosts = ["10.0.0.1", "10.0.0.2", "192.0.2.1"].map(|text| text.parse().unwrap());
+    pod.host_addresses = hosts.into_iter().filter(|_| rng.u8(..6) == 0).collect();
     pod
 }

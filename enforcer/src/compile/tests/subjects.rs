@@ -144,7 +144,7 @@ status: {phase: Running, podIP: 10.1.1.5}
     );
 }
 
-/// An address of the node's own is neither isolated nor a member, whatever pod claims it (I7).
+/// I7: an address of the node's own is neither isolated nor a member, whatever pod claims it.
 #[test]
 fn a_node_address_is_no_pods() {
     let policy = "
@@ -189,6 +189,17 @@ spec: {podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: web}
         }
     "#]]
     .assert_eq(&compiled);
+    // The same, told by a pod of the node.
+    let told = "
+kind: Pod
+metadata: {namespace: tools, name: agent}
+spec: {nodeName: n1, hostNetwork: true}
+status: {phase: Running, hostIPs: [{ip: 10.1.1.1}], podIPs: [{ip: 10.1.1.1}, {ip: fd00:1::2}]}
+";
+    assert_eq!(
+        compiled_with(&[("a", policy), ("a", told)], &[], Switches::default()),
+        compiled
+    );
 }
 
 /// It is the new pod's while the old one is still terminating (S83).

@@ -39,7 +39,8 @@ fn a_whole_pod() {
             "containers": [{"name": "web", "image": "web:1", "ports": [
                 {"name": "http", "containerPort": 8080, "protocol": "TCP"}, {"containerPort": 9090}]}]
         },
-        "status": {"phase": "Running", "podIP": "10.1.1.7", "podIPs": [{"ip": "10.1.1.7"}, {"ip": "fd00:1::7"}]}
+        "status": {"phase": "Running", "podIP": "10.1.1.7", "podIPs": [{"ip": "10.1.1.7"}, {"ip": "fd00:1::7"}],
+            "hostIP": "192.0.2.1", "hostIPs": [{"ip": "192.0.2.1"}, {"ip": "fd00::1"}]}
     }));
     expect![[r#"
         Pod {
@@ -56,6 +57,10 @@ fn a_whole_pod() {
             addresses: [
                 10.1.1.7,
                 fd00:1::7,
+            ],
+            host_addresses: [
+                192.0.2.1,
+                fd00::1,
             ],
             host_network: false,
             phase: Running,
@@ -243,6 +248,7 @@ fn an_object_of_odd_fields_only() {
             },
             node: None,
             addresses: [],
+            host_addresses: [],
             host_network: false,
             phase: Pending,
             terminating: false,
