@@ -16,7 +16,7 @@ pub(crate) mod subjects;
 pub(crate) use rules::resolve;
 
 use crate::policy::{Policy, PolicyName};
-use crate::ruleset::{Family, Ruleset};
+use crate::ruleset::{Family, Ruleset, TableFamily};
 use crate::switches::Switches;
 use chains::Chains;
 use proto::mirror::Mirror;
@@ -54,7 +54,7 @@ pub fn compile(world: &World<'_>) -> Ruleset {
         for (address, owners) in subjects.addresses(family) {
             chains.isolate(address, &owners, &subjects.itself(address));
         }
-        (family, chains.finish())
+        (TableFamily::of(family), chains.finish())
     });
     let tables = BTreeMap::from(tables);
     Ruleset {

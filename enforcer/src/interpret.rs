@@ -4,7 +4,8 @@
 //! packets are right.
 
 use crate::ruleset::{
-    ChainName, Direction, Element, Family, Match, Rule, Ruleset, SetKind, SetName, Side, Table, Verdict,
+    Base, ChainName, Element, Family, Hook, Key, LinkName, Match, Rule, Ruleset, SetKind, SetName, Side, Table,
+    TableFamily, TableSet, Verdict,
 };
 use ipnet::IpNet;
 use proto::model::Protocol;
@@ -45,32 +46,89 @@ pub enum Payload {
     Other(u8),
 }
 
+/// How a packet comes into the node from one of its links.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// The interface: of a bridge, the port.
+    pub link: LinkName,
+    /// What kind of link it is.
+    pub kind: LinkKind,
+}
+
+/// What kind of link a packet comes in from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkKind {
+    /// One of its own, where the node routes.
+    Routed {
+        /// Whether the route to the packet's source leads out of this link.
+        route_back: bool,
+    },
+    /// A port of a bridge.
+    Port {
+        /// The frame's type: of what it carries or, if it has one, of its VLAN tag.
+        ether_type: u16,
+        /// Where it goes to.
+        to: BridgeEnd,
+    },
+}
+
+/// Where a frame goes to that comes into a bridge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BridgeEnd {
+    /// The node itself, which may route it.
+    Node,
+    /// Another port.
+    Port,
+}
+
 /// Whether the packet passes both base chains of the forward hook.
 ///
 /// # Panics
 /// If a rule refers to a chain or set that is not there: the kernel takes no such ruleset.
 pub fn passes(ruleset: &Ruleset, packet: &Packet) -> bool {
-    let Some(table) = ruleset.tables.get(&Family::of(packet.destination)) else {
+    let family = TableFamily::of(Family::of(packet.destination));
+    walk(ruleset, (family, packet, None), &[Hook::Forward])
+}
+
+/// Whether the packet passes the base chains between a link and the forward hook of its own family (or the node itself).
+///
+/// # Panics
+/// If a rule refers to a chain or set that is not there: the kernel takes no such ruleset.
+pub fn comes_in(ruleset: &Ruleset, packet: &Packet, entry: &Entry) -> bool {
+    let (family, hooks): (_, &[Hook]) = match entry.kind {
+        LinkKind::Routed { .. } => (TableFamily::of(Family::of(packet.source)), &[Hook::Prerouting]),
+        LinkKind::Port {
+            to: BridgeEnd::Node, ..
+        } => (TableFamily::Bridge, &[Hook::Prerouting]),
+        LinkKind::Port {
+            to: BridgeEnd::Port, ..
+        } => (TableFamily::Bridge, &[Hook::Prerouting, Hook::Forward]),
+    };
+    walk(ruleset, (family, packet, Some(entry)), hooks)
+}
+
+/// Whether a packet passes a table's base chains of these hooks, which are in the order that the kernel calls them.
+fn walk(ruleset: &Ruleset, (family, packet, entry): (TableFamily, &Packet, Option<&Entry>), hooks: &[Hook]) -> bool {
+    let Some(table) = ruleset.tables.get(&family) else {
         return true;
     };
-    let walk = Walk { ruleset, table, packet };
-    let mut hooked: Vec<(i32, &ChainName)> = table
+    let walk = Walk {
+        ruleset,
+        table,
+        packet,
+        entry,
+    };
+    let mut hooked: Vec<(Hook, i32, &ChainName)> = table
         .chains
         .keys()
-        .filter_map(|name| Some((base(name)?.priority(), name)))
+        .filter_map(|name| Base::of(name).map(|base| (base.hook(), base.priority(), name)))
+        .filter(|(hook, ..)| hooks.contains(hook))
         .collect();
     hooked.sort();
-    hooked.into_iter().all(|(_, chain)| match walk.chain(chain) {
+    hooked.into_iter().all(|(_, _, chain)| match walk.chain(chain) {
         End::Accept | End::Return => true,
         End::Drop => false,
     })
-}
-
-/// The direction whose base chain it is, if it is one.
-fn base(chain: &ChainName) -> Option<Direction> {
-    Direction::ALL
-        .into_iter()
-        .find(|direction| direction.to_string() == chain.as_str())
 }
 
 /// How a chain ends for a packet.
@@ -88,6 +146,8 @@ struct Walk<'a> {
     ruleset: &'a Ruleset,
     table: &'a Table,
     packet: &'a Packet,
+    /// How it came in; `None`: that is of no account where it is.
+    entry: Option<&'a Entry>,
 }
 
 impl Walk<'_> {
@@ -100,7 +160,7 @@ impl Walk<'_> {
         for rule in chain.rules.iter().filter(|rule| self.rule_matches(rule)) {
             match &rule.verdict {
                 Verdict::Accept => return End::Accept,
-                Verdict::Drop => return End::Drop,
+                Verdict::Drop | Verdict::CountedDrop => return End::Drop,
                 Verdict::Jump(chain) => match self.chain(chain) {
                     End::Return => {}
                     end @ (End::Accept | End::Drop) => return end,
@@ -134,6 +194,20 @@ impl Walk<'_> {
                 .is_some_and(|(_, destination)| (*first..=*last).contains(&destination)),
             Match::Address(side, address) => self.address(*side) == *address,
             Match::InSet(side, name, kind) => self.in_set(*side, name, *kind),
+            Match::Block(side, net) => net.contains(&self.address(*side)),
+            Match::InTableSet(set) => self.in_table_set(*set),
+            Match::RouteBack => matches!(
+                self.entry,
+                Some(Entry {
+                    kind: LinkKind::Routed { route_back: true },
+                    ..
+                })
+            ),
+            Match::Carries(family) => Family::of(self.packet.source) == *family,
+            Match::EtherType(number) => self.entry.is_some_and(|entry| match entry.kind {
+                LinkKind::Port { ether_type, .. } => ether_type == *number,
+                LinkKind::Routed { .. } => false,
+            }),
         }
     }
 
@@ -158,6 +232,16 @@ impl Walk<'_> {
                 source, destination, ..
             } => Some((source, destination)),
             Payload::Icmp(_) | Payload::Other(_) => None,
+        }
+    }
+
+    fn in_table_set(&self, set: TableSet) -> bool {
+        let keys = self.table.sets.get(&set).expect("a rule refers to a set of its table");
+        match set {
+            TableSet::Links => self
+                .entry
+                .is_some_and(|entry| keys.contains(&Key::Link(entry.link.clone()))),
+            TableSet::Sources(_) => keys.contains(&Key::Address(self.packet.source)),
         }
     }
 

@@ -15,7 +15,7 @@ pub use probe::Missing;
 pub use socket::{Errno, Fault, SocketError};
 
 use crate::plan::{Plan, TableChange};
-use crate::ruleset::{Direction, Element, Set, SetName};
+use crate::ruleset::{Direction, Element, Set, SetName, TableFamily};
 use message::Messages;
 use nft::Batch;
 use socket::Socket;
@@ -199,10 +199,15 @@ impl Kernel {
         let rules = changes.iter().flat_map(|change| match change {
             TableChange::SetRules(_, _, rules) => rules.as_slice(),
             TableChange::CreateTable(_)
-            | TableChange::CreateChain(_, _)
-            | TableChange::AddDispatch(_, _, _, _)
-            | TableChange::RemoveDispatch(_, _, _, _)
-            | TableChange::DeleteChain(_, _) => &[],
+            | TableChange::CreateSet(..)
+            | TableChange::CreateChain(..)
+            | TableChange::AddKey(..)
+            | TableChange::RemoveKey(..)
+            | TableChange::AddDispatch(..)
+            | TableChange::RemoveDispatch(..)
+            | TableChange::DeleteChain(..)
+            | TableChange::DeleteSet(..)
+            | TableChange::DeleteTable(_) => &[],
         });
         let names: BTreeSet<&SetName> = rules.flat_map(nft::sets_of).collect();
         let names: Vec<&SetName> = names.into_iter().collect();
@@ -229,7 +234,7 @@ impl Kernel {
     fn delete_tables(&mut self) -> Result<(), KernelError> {
         let mut batch = Batch::begin();
         let empty = batch.count();
-        for family in nft::OUR_FAMILIES {
+        for family in TableFamily::ALL {
             if self.has_table(family)? {
                 batch.delete_table(family);
             }
@@ -259,10 +264,17 @@ fn encode(changes: &[TableChange], indexes: &BTreeMap<SetName, u16>) -> (Batch, 
         match change {
             TableChange::CreateTable(family) => {
                 batch.add_table(*family);
-                for direction in Direction::ALL {
-                    batch.add_map(*family, direction);
+                if let Some(addresses) = family.addresses() {
+                    for direction in Direction::ALL {
+                        batch.add_map(addresses, direction);
+                    }
                 }
             }
+            TableChange::CreateSet(family, set) => batch.add_set(*family, *set),
+            TableChange::AddKey(family, set, key) => batch.add_key(*family, *set, key),
+            TableChange::RemoveKey(family, set, key) => batch.remove_key(*family, *set, key),
+            TableChange::DeleteSet(family, set) => batch.delete_set(*family, *set),
+            TableChange::DeleteTable(family) => batch.delete_table(*family),
             TableChange::CreateChain(family, chain) => batch.add_chain(*family, chain),
             TableChange::SetRules(family, chain, rules) => {
                 batch.flush_chain(*family, chain);

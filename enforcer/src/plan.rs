@@ -3,11 +3,12 @@
 //! Pure. A plan is the difference of two values; it never flushes what stays, and every state the kernel passes through
 //! admits only what the state before or after it admits.
 //!
-//! A table that is not desired stays as it is; only `cleanup` deletes tables. A set whose name is taken by one of another
+//! A table for IP packets that is not desired stays as it is; only `cleanup` deletes those. The one of bridges goes where
+//! no pod hangs on a bridge any more: its policy is accept, and there is nothing left to check. A set whose name is taken by one of another
 //! kind or family (names say what a set means, so it is none of ours) is planned as a set to create: the kernel module
 //! replaces what is in the way as long as no rule refers to it, and otherwise says so and leaves everything as it was.
 
-use crate::ruleset::{ChainName, Direction, Element, Family, Rule, Ruleset, Set, SetName, Table};
+use crate::ruleset::{ChainName, Direction, Element, Key, Rule, Ruleset, Set, SetName, Table, TableFamily, TableSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -21,7 +22,7 @@ pub struct Actual {
     /// Our ipsets.
     pub sets: BTreeMap<SetName, Set>,
     /// Our tables.
-    pub tables: BTreeMap<Family, ActualTable>,
+    pub tables: BTreeMap<TableFamily, ActualTable>,
 }
 
 /// A table of ours in the kernel.
@@ -31,6 +32,8 @@ pub struct ActualTable {
     pub chains: BTreeMap<ChainName, Vec<String>>,
     /// The dispatch maps that exist, with their elements.
     pub dispatch: BTreeMap<Direction, BTreeMap<IpAddr, ChainName>>,
+    /// The sets of its own that exist, with their members.
+    pub sets: BTreeMap<TableSet, BTreeSet<Key>>,
 }
 
 impl Actual {
@@ -39,7 +42,7 @@ impl Actual {
         let tables = ruleset
             .tables
             .iter()
-            .map(|(family, table)| (*family, ActualTable::of(table)));
+            .map(|(family, table)| (*family, ActualTable::of(*family, table)));
         Self {
             sets: ruleset.sets.clone(),
             tables: tables.collect(),
@@ -77,8 +80,11 @@ impl Actual {
             }
         }
         for change in &plan.transaction {
-            let table = self.tables.entry(change.family()).or_default();
-            table.change(change);
+            if let TableChange::DeleteTable(family) = change {
+                self.tables.remove(family);
+            } else {
+                self.tables.entry(change.family()).or_default().change(change);
+            }
         }
         for (name, elements) in &plan.remove {
             let members = &mut self
@@ -95,30 +101,40 @@ impl Actual {
 }
 
 impl ActualTable {
-    fn of(table: &Table) -> Self {
-        let dispatch = |direction| (direction, table.dispatch.get(&direction).cloned().unwrap_or_default());
+    fn of(family: TableFamily, table: &Table) -> Self {
+        let dispatch = |direction: &Direction| (*direction, table.dispatch.get(direction).cloned().unwrap_or_default());
         Self {
             chains: table
                 .chains
                 .iter()
                 .map(|(name, chain)| (name.clone(), tags(&chain.rules)))
                 .collect(),
-            dispatch: Direction::ALL.map(dispatch).into(),
+            dispatch: maps(family).iter().map(dispatch).collect(),
+            sets: table.sets.clone(),
         }
     }
 
     fn change(&mut self, change: &TableChange) {
         match change {
-            TableChange::CreateTable(_) => {
-                for direction in Direction::ALL {
-                    self.dispatch.entry(direction).or_default();
+            TableChange::CreateTable(family) => {
+                for direction in maps(*family) {
+                    self.dispatch.entry(*direction).or_default();
                 }
+            }
+            TableChange::CreateSet(_, set) => {
+                self.sets.insert(*set, BTreeSet::new());
             }
             TableChange::CreateChain(_, chain) => {
                 self.chains.insert(chain.clone(), Vec::new());
             }
             TableChange::SetRules(_, chain, rules) => {
                 self.chains.insert(chain.clone(), tags(rules));
+            }
+            TableChange::AddKey(_, set, key) => {
+                self.sets.entry(*set).or_default().insert(key.clone());
+            }
+            TableChange::RemoveKey(_, set, key) => {
+                self.sets.entry(*set).or_default().remove(key);
             }
             TableChange::AddDispatch(_, direction, address, chain) => {
                 self.dispatch
@@ -132,7 +148,19 @@ impl ActualTable {
             TableChange::DeleteChain(_, chain) => {
                 self.chains.remove(chain);
             }
+            TableChange::DeleteSet(_, set) => {
+                self.sets.remove(set);
+            }
+            TableChange::DeleteTable(_) => *self = Self::default(),
         }
+    }
+}
+
+/// The dispatch maps of a table: all, but on bridges, where addresses are judged once packets are the other two's.
+const fn maps(family: TableFamily) -> &'static [Direction] {
+    match family {
+        TableFamily::Ip | TableFamily::Ip6 => &Direction::ALL,
+        TableFamily::Bridge => &[],
     }
 }
 
@@ -179,29 +207,44 @@ pub struct Plan {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TableChange {
     /// Create the table with its dispatch maps, or those of them that are missing.
-    CreateTable(Family),
-    /// Create an empty chain; a base chain if its name is a direction's.
-    CreateChain(Family, ChainName),
+    CreateTable(TableFamily),
+    /// Create an empty set of the table's own.
+    CreateSet(TableFamily, TableSet),
+    /// Create an empty chain; a base chain if its name is one's.
+    CreateChain(TableFamily, ChainName),
     /// Replace all rules of a chain.
-    SetRules(Family, ChainName, Vec<Rule>),
+    SetRules(TableFamily, ChainName, Vec<Rule>),
+    /// Add to a set of the table's own.
+    AddKey(TableFamily, TableSet, Key),
+    /// Take out of a set of the table's own.
+    RemoveKey(TableFamily, TableSet, Key),
     /// Dispatch an address to a chain.
-    AddDispatch(Family, Direction, IpAddr, ChainName),
+    AddDispatch(TableFamily, Direction, IpAddr, ChainName),
     /// Dispatch an address no more.
-    RemoveDispatch(Family, Direction, IpAddr, ChainName),
+    RemoveDispatch(TableFamily, Direction, IpAddr, ChainName),
     /// Delete a chain, with its rules. Only chains that go in the same transaction may still refer to it.
-    DeleteChain(Family, ChainName),
+    DeleteChain(TableFamily, ChainName),
+    /// Delete a set of the table's own, to which no rule refers any more.
+    DeleteSet(TableFamily, TableSet),
+    /// Delete a table with all that is in it.
+    DeleteTable(TableFamily),
 }
 
 impl TableChange {
     /// The family of the table that changes.
-    pub const fn family(&self) -> Family {
+    pub const fn family(&self) -> TableFamily {
         match self {
             Self::CreateTable(family)
+            | Self::CreateSet(family, _)
             | Self::CreateChain(family, _)
             | Self::SetRules(family, _, _)
+            | Self::AddKey(family, _, _)
+            | Self::RemoveKey(family, _, _)
             | Self::AddDispatch(family, _, _, _)
             | Self::RemoveDispatch(family, _, _, _)
-            | Self::DeleteChain(family, _) => *family,
+            | Self::DeleteChain(family, _)
+            | Self::DeleteSet(family, _)
+            | Self::DeleteTable(family) => *family,
         }
     }
 }
@@ -227,6 +270,9 @@ pub fn plan(desired: &Ruleset, actual: &Actual, sweep: Sweep<'_>) -> Plan {
         .collect();
     for (family, table) in &desired.tables {
         plan.change_table(*family, table, actual.tables.get(family));
+    }
+    if actual.tables.contains_key(&TableFamily::Bridge) && !desired.tables.contains_key(&TableFamily::Bridge) {
+        plan.transaction.push(TableChange::DeleteTable(TableFamily::Bridge));
     }
     plan
 }
@@ -273,15 +319,14 @@ impl Plan {
     }
 
     /// Creates what rules may refer to before the rules, and deletes it after them.
-    fn change_table(&mut self, family: Family, desired: &Table, actual: Option<&ActualTable>) {
+    fn change_table(&mut self, family: TableFamily, desired: &Table, actual: Option<&ActualTable>) {
         let missing = ActualTable::default();
         let there = actual.unwrap_or(&missing);
-        if Direction::ALL
-            .iter()
-            .any(|direction| !there.dispatch.contains_key(direction))
-        {
+        let lacks_map = |direction| !there.dispatch.contains_key(direction);
+        if actual.is_none() || maps(family).iter().any(lacks_map) {
             self.transaction.push(TableChange::CreateTable(family));
         }
+        self.change_sets(family, desired, there);
         let is_new = |chain: &&ChainName| !there.chains.contains_key(*chain);
         let new = desired.chains.keys().filter(is_new);
         self.transaction
@@ -301,9 +346,30 @@ impl Plan {
         let gone = there.chains.keys().filter(is_gone);
         self.transaction
             .extend(gone.map(|chain| TableChange::DeleteChain(family, chain.clone())));
+        let gone = there.sets.keys().filter(|set| !desired.sets.contains_key(set));
+        self.transaction
+            .extend(gone.map(|set| TableChange::DeleteSet(family, *set)));
     }
 
-    fn change_dispatch(&mut self, family: Family, desired: &Table, actual: &ActualTable) {
+    /// An address that becomes a pod's is a source before a link is a pod's.
+    fn change_sets(&mut self, family: TableFamily, desired: &Table, actual: &ActualTable) {
+        let none = BTreeSet::new();
+        for (set, keys) in desired.sets.iter().rev() {
+            let there = actual.sets.get(set);
+            if there.is_none() {
+                self.transaction.push(TableChange::CreateSet(family, *set));
+            }
+            let there = there.unwrap_or(&none);
+            let added = keys.difference(there);
+            self.transaction
+                .extend(added.map(|key| TableChange::AddKey(family, *set, key.clone())));
+            let removed = there.difference(keys);
+            self.transaction
+                .extend(removed.map(|key| TableChange::RemoveKey(family, *set, key.clone())));
+        }
+    }
+
+    fn change_dispatch(&mut self, family: TableFamily, desired: &Table, actual: &ActualTable) {
         let none = BTreeMap::new();
         for direction in Direction::ALL {
             let desired = desired.dispatch.get(&direction).unwrap_or(&none);
@@ -379,8 +445,11 @@ impl fmt::Display for TableChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateTable(family) => write!(f, "create table {family}"),
+            Self::CreateSet(family, set) => write!(f, "create set {set} of table {family}"),
             Self::CreateChain(family, chain) => write!(f, "create chain {family} {chain}"),
             Self::SetRules(family, chain, rules) => write!(f, "set {} rules of chain {family} {chain}", rules.len()),
+            Self::AddKey(family, set, key) => write!(f, "add {key} to set {set} of table {family}"),
+            Self::RemoveKey(family, set, key) => write!(f, "remove {key} from set {set} of table {family}"),
             Self::AddDispatch(family, direction, address, chain) => {
                 write!(f, "dispatch {family} {direction} of {address} to {chain}")
             }
@@ -388,6 +457,8 @@ impl fmt::Display for TableChange {
                 write!(f, "dispatch {family} {direction} of {address} no more")
             }
             Self::DeleteChain(family, chain) => write!(f, "delete chain {family} {chain}"),
+            Self::DeleteSet(family, set) => write!(f, "delete set {set} of table {family}"),
+            Self::DeleteTable(family) => write!(f, "delete table {family}"),
         }
     }
 }

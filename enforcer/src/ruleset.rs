@@ -1,7 +1,7 @@
 //! The language of compiler, interpreter and kernel: sets, chains, rules and verdicts, as values.
 //!
-//! Pure. One [`Table`] per family (`table ip bailey`, `table ip6 bailey`: nft_compat's `set` match knows no `inet`),
-//! ipsets beside them. What a rule means is what netfilter would do with it; nothing here knows policies.
+//! Pure. One [`Table`] per family (`table ip bailey`, `table ip6 bailey`: nft_compat's `set` match knows no `inet`; and
+//! `table bridge bailey` where pods hang on a bridge), ipsets beside them. What a rule means is what netfilter would do with it; nothing here knows policies.
 //! [`Ruleset`]'s `Display` is the golden text of the tests and close to what `nft list ruleset` prints.
 //!
 //! Names say what a thing means, so that equal meaning is one kernel object and a name found in the kernel can be
@@ -14,6 +14,10 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+
+mod table;
+
+pub use table::{Base, Hook, Key, LinkName, SOURCE_PRIORITY, TableFamily, TableSet};
 
 /// The name of every nf_tables table that is ours (families ip, ip6 and bridge); no other is touched.
 pub const TABLE: &str = "bailey";
@@ -177,11 +181,11 @@ impl Direction {
         }
     }
 
-    /// The priority of its base chain on the forward hook.
-    pub const fn priority(self) -> i32 {
+    /// Its base chain.
+    pub const fn base(self) -> Base {
         match self {
-            Self::Egress => EGRESS_PRIORITY,
-            Self::Ingress => INGRESS_PRIORITY,
+            Self::Egress => Base::Egress,
+            Self::Ingress => Base::Ingress,
         }
     }
 }
@@ -284,6 +288,36 @@ pub enum Match {
     /// The address of a side is in a set of kind [`SetKind::Addresses`] or [`SetKind::Blocks`]; or, for
     /// [`SetKind::Ports`] and [`Side::Destination`], destination address, protocol and destination port are.
     InSet(Side, SetName, SetKind),
+    /// The address of a side is in a block.
+    Block(Side, IpNet),
+    /// The input interface ([`TableSet::Links`]) or the source address ([`TableSet::Sources`]) is in a set of the table.
+    InTableSet(TableSet),
+    /// `fib saddr . iif oif`: the route to the source leads out of the interface that the packet came in from.
+    RouteBack,
+    /// `meta protocol`: in the bridge table, what a frame carries, below a VLAN tag too. Before matches on that.
+    Carries(Family),
+    /// `ether type` of a frame on a bridge; of one with a VLAN tag, the tag's.
+    EtherType(u16),
+}
+
+impl Match {
+    /// The ipset it looks into.
+    pub const fn set(&self) -> Option<&SetName> {
+        match self {
+            Self::InSet(_, name, _) => Some(name),
+            Self::Established
+            | Self::L4Proto(_)
+            | Self::Icmpv6Type(_)
+            | Self::SourcePort(_)
+            | Self::DestinationPort(..)
+            | Self::Address(..)
+            | Self::Block(..)
+            | Self::InTableSet(_)
+            | Self::RouteBack
+            | Self::Carries(_)
+            | Self::EtherType(_) => None,
+        }
+    }
 }
 
 /// What a rule does with a packet that meets all its conditions.
@@ -293,6 +327,8 @@ pub enum Verdict {
     Accept,
     /// The packet is gone.
     Drop,
+    /// The packet is gone, and counted.
+    CountedDrop,
     /// Goes on in a chain, and comes back at its end.
     Jump(ChainName),
     /// Looks the address of a side up in the table's dispatch map of that direction and goes to the chain it finds
@@ -324,6 +360,7 @@ impl fmt::Display for Rule {
         match &self.verdict {
             Verdict::Accept => f.write_str("accept"),
             Verdict::Drop => f.write_str("drop"),
+            Verdict::CountedDrop => f.write_str("counter drop"),
             Verdict::Jump(chain) => write!(f, "jump {chain}"),
             Verdict::Dispatch(direction) => {
                 write!(f, "{} vmap @{direction}", direction.local_side())
@@ -356,25 +393,32 @@ impl fmt::Display for Match {
             Self::Address(side, address) => write!(f, "{side} {address}"),
             Self::InSet(side, set, SetKind::Ports) => write!(f, "{side},dport @{set}"),
             Self::InSet(side, set, SetKind::Addresses | SetKind::Blocks) => write!(f, "{side} @{set}"),
+            Self::Block(side, net) => write!(f, "{side} {net}"),
+            Self::InTableSet(set @ TableSet::Links) => write!(f, "iifname @{set}"),
+            Self::InTableSet(set @ TableSet::Sources(_)) => write!(f, "saddr @{set}"),
+            Self::RouteBack => f.write_str("fib saddr . iif oif exists"),
+            Self::Carries(family) => write!(f, "protocol {family}"),
+            Self::EtherType(number) => write!(f, "ether type {number:#06x}"),
         }
     }
 }
 
-/// A chain: its rules in order. A base chain is one whose name is a [`Direction`]'s; it hooks forward at that
-/// direction's priority with policy accept.
+/// A chain: its rules in order. It is a base chain if its name is a [`Base`]'s.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Chain {
     /// The rules.
     pub rules: Vec<Rule>,
 }
 
-/// The tables `bailey` of one family.
+/// The table `bailey` of one family.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Table {
     /// The chains, base chains included.
     pub chains: BTreeMap<ChainName, Chain>,
     /// The dispatch maps: the isolated local addresses of each direction, and the chain each goes to.
     pub dispatch: BTreeMap<Direction, BTreeMap<IpAddr, ChainName>>,
+    /// Sets of its own.
+    pub sets: BTreeMap<TableSet, BTreeSet<Key>>,
 }
 
 /// All that the kernel of one node should hold of ours.
@@ -383,7 +427,7 @@ pub struct Ruleset {
     /// The ipsets.
     pub sets: BTreeMap<SetName, Set>,
     /// The tables.
-    pub tables: BTreeMap<Family, Table>,
+    pub tables: BTreeMap<TableFamily, Table>,
 }
 
 impl fmt::Display for Ruleset {
@@ -401,6 +445,13 @@ impl fmt::Display for Ruleset {
                 writeln!(f, "  map {direction} {{")?;
                 for (address, chain) in map {
                     writeln!(f, "    {address} : goto {chain}")?;
+                }
+                writeln!(f, "  }}")?;
+            }
+            for (set, keys) in &table.sets {
+                writeln!(f, "  set {set} {{")?;
+                for key in keys {
+                    writeln!(f, "    {key}")?;
                 }
                 writeln!(f, "  }}")?;
             }

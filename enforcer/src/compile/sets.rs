@@ -6,7 +6,7 @@
 use super::World;
 use super::peers::{Who, elements};
 use super::rules::resolve;
-use crate::ruleset::{Element, Family, Match, Set, SetKind, SetName, Side, Table};
+use crate::ruleset::{Element, Family, Match, Set, SetKind, SetName, Side, Table, TableFamily};
 use proto::mirror::IdentityId;
 use proto::model::{ClusterName, Identity, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,7 +92,7 @@ impl<'a> Sets<'a> {
 
     /// The sets that the rules of these tables refer to, with their members. Others were asked for by rules that did not
     /// matter in the end.
-    pub(super) fn fill(self, tables: &BTreeMap<Family, Table>) -> BTreeMap<SetName, Set> {
+    pub(super) fn fill(self, tables: &BTreeMap<TableFamily, Table>) -> BTreeMap<SetName, Set> {
         let referred = referred(tables);
         let mut wanted: Vec<Wanted> = self.wanted.into_values().collect();
         for wanted in &mut wanted {
@@ -129,20 +129,10 @@ impl<'a> Sets<'a> {
 }
 
 /// The sets that the rules of these tables refer to.
-fn referred(tables: &BTreeMap<Family, Table>) -> BTreeSet<&SetName> {
+fn referred(tables: &BTreeMap<TableFamily, Table>) -> BTreeSet<&SetName> {
     let chains = tables.values().flat_map(|table| table.chains.values());
     let matches = chains.flat_map(|chain| &chain.rules).flat_map(|rule| &rule.matches);
-    matches
-        .filter_map(|condition| match condition {
-            Match::InSet(_, name, _) => Some(name),
-            Match::Established
-            | Match::L4Proto(_)
-            | Match::Icmpv6Type(_)
-            | Match::SourcePort(_)
-            | Match::DestinationPort(..)
-            | Match::Address(..) => None,
-        })
-        .collect()
+    matches.filter_map(Match::set).collect()
 }
 
 /// The memberships that all claims on an address agree on, as far as they count (S113).

@@ -1,7 +1,7 @@
 //! What netfilter does, by example: one small table per feature of the language.
 
 use super::*;
-use crate::ruleset::{Chain, Set};
+use crate::ruleset::{Chain, Direction, Set};
 use std::collections::{BTreeMap, BTreeSet};
 
 const SOURCE: &str = "10.0.0.1";
@@ -43,7 +43,7 @@ fn ruleset(chains: &[(&'static str, &[Rule])]) -> Ruleset {
         .collect();
     Ruleset {
         tables: BTreeMap::from([(
-            Family::V4,
+            TableFamily::Ip,
             Table {
                 chains,
                 ..Table::default()
@@ -60,7 +60,7 @@ fn meets(condition: Match, packet: &Packet) -> bool {
             .into_iter()
             .flat_map(|family| {
                 let chains = ruleset(&[("ingress", &[rule(std::slice::from_ref(&condition), Verdict::Drop)])]).tables;
-                chains.into_values().map(move |table| (family, table))
+                chains.into_values().map(move |table| (TableFamily::of(family), table))
             })
             .collect(),
         ..Ruleset::default()
@@ -116,7 +116,7 @@ fn a_dispatch_does_not_come_back() {
         ];
         let mut ruleset = ruleset(&[("ingress", &base), ("pod", target)]);
         let map = BTreeMap::from([(address(listed), ChainName::fixed("pod"))]);
-        let table = ruleset.tables.get_mut(&Family::V4).unwrap();
+        let table = ruleset.tables.get_mut(&TableFamily::Ip).unwrap();
         table.dispatch.insert(Direction::Ingress, map);
         passes(&ruleset, &tcp(80))
     };
@@ -139,7 +139,7 @@ fn a_dispatch_from_a_chain_ends_that_chain_alone() {
     let map = BTreeMap::from([(address(SOURCE), ChainName::fixed("pod"))]);
     ruleset
         .tables
-        .get_mut(&Family::V4)
+        .get_mut(&TableFamily::Ip)
         .unwrap()
         .dispatch
         .insert(Direction::Egress, map);

@@ -310,6 +310,15 @@ impl<'a> Attributes<'a> {
             .ok_or(Malformed("a 32-bit number"))?;
         Ok(u32::from_be_bytes(*value))
     }
+
+    /// 64 bits in network byte order.
+    pub fn be64(self, kind: u16) -> Result<u64, Malformed> {
+        let value = self
+            .find(kind)
+            .and_then(<[u8]>::first_chunk)
+            .ok_or(Malformed("a 64-bit number"))?;
+        Ok(u64::from_be_bytes(*value))
+    }
 }
 
 impl<'a> Iterator for Attributes<'a> {

@@ -6,9 +6,11 @@
 pub(super) mod dump;
 mod expression;
 
-use super::ipset::family_number;
+use super::ipset;
 use super::message::{Body, Header, Messages, NLM_F_APPEND, NLM_F_CREATE};
-use crate::ruleset::{ChainName, Direction, Family, Match, Rule, SetName, TABLE};
+use crate::ruleset::{
+    Base, ChainName, Direction, Family, Hook, Key, Match, Rule, SetName, TABLE, TableFamily, TableSet,
+};
 use expression::{IndexOf, VERDICT_GOTO, verdict};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -26,6 +28,7 @@ const MSG_DELCHAIN: u16 = 5;
 const MSG_NEWRULE: u16 = 6;
 const MSG_DELRULE: u16 = 8;
 const MSG_NEWSET: u16 = 9;
+const MSG_DELSET: u16 = 11;
 const MSG_NEWSETELEM: u16 = 12;
 const MSG_DELSETELEM: u16 = 14;
 
@@ -66,6 +69,7 @@ const DATA_VERDICT: u16 = 2;
 const VERDICT_CODE: u16 = 1;
 const VERDICT_CHAIN: u16 = 2;
 
+const NF_INET_PRE_ROUTING: u32 = 0;
 const NF_INET_FORWARD: u32 = 2;
 const NF_ACCEPT: u32 = 1;
 const CHAIN_TYPE_FILTER: &str = "filter";
@@ -83,6 +87,10 @@ const ANONYMOUS_NAME: &str = "__set%d";
 const TYPE_IPV4_ADDR: u32 = 7;
 const TYPE_IPV6_ADDR: u32 = 8;
 const TYPE_ICMPV6: u32 = 29;
+const TYPE_IFNAME: u32 = 41;
+
+/// `IFNAMSIZ`.
+const IFNAME_BYTES: usize = 16;
 
 /// nft's limit for a comment, its NUL included; it shows nothing of a longer one.
 const COMMENT_BYTES: usize = 128;
@@ -92,8 +100,22 @@ const USERDATA_COMMENT: u8 = 0;
 /// `NFPROTO_BRIDGE`.
 const FAMILY_BRIDGE: u8 = 7;
 
-/// The families in which a table named [`TABLE`] is ours.
-pub(super) const OUR_FAMILIES: [u8; 3] = [family_number(Family::V4), family_number(Family::V6), FAMILY_BRIDGE];
+/// nf_tables' number of a family.
+pub(super) const fn family_number(family: TableFamily) -> u8 {
+    match family {
+        TableFamily::Ip => ipset::family_number(Family::V4),
+        TableFamily::Ip6 => ipset::family_number(Family::V6),
+        TableFamily::Bridge => FAMILY_BRIDGE,
+    }
+}
+
+/// A hook's number; the bridge family's are the same.
+const fn hook_number(hook: Hook) -> u32 {
+    match hook {
+        Hook::Prerouting => NF_INET_PRE_ROUTING,
+        Hook::Forward => NF_INET_FORWARD,
+    }
+}
 
 /// A transaction: all of it or nothing.
 ///
@@ -146,26 +168,25 @@ impl Batch {
     }
 
     /// `add table FAMILY bailey`.
-    pub fn add_table(&mut self, family: Family) {
+    pub fn add_table(&mut self, family: TableFamily) {
         self.push((MSG_NEWTABLE, NLM_F_CREATE), family_number(family), |table| {
             table.text(TABLE_NAME, TABLE)
         });
     }
 
     /// `delete table FAMILY bailey`.
-    pub fn delete_table(&mut self, family: u8) {
-        self.push((MSG_DELTABLE, 0), family, |table| table.text(TABLE_NAME, TABLE));
+    pub fn delete_table(&mut self, family: TableFamily) {
+        self.push((MSG_DELTABLE, 0), family_number(family), |table| {
+            table.text(TABLE_NAME, TABLE)
+        });
     }
 
     /// `add map FAMILY bailey DIRECTION { type ipv4_addr : verdict; }`.
     pub fn add_map(&mut self, family: Family, direction: Direction) {
-        let (key_type, key_len) = match family {
-            Family::V4 => (TYPE_IPV4_ADDR, 4),
-            Family::V6 => (TYPE_IPV6_ADDR, 16),
-        };
+        let (key_type, key_len) = address_type(family);
         self.set_id += 1;
         let id = self.set_id;
-        self.push((MSG_NEWSET, NLM_F_CREATE), family_number(family), |set| {
+        self.push((MSG_NEWSET, NLM_F_CREATE), ipset::family_number(family), |set| {
             set.text(SET_TABLE, TABLE);
             set.text(SET_NAME, &direction.to_string());
             set.be32(SET_FLAGS, SET_MAP);
@@ -177,16 +198,56 @@ impl Batch {
         });
     }
 
-    /// `add chain FAMILY bailey CHAIN`; with `{ type filter hook forward priority …; policy accept; }` if its name is a
-    /// direction's.
-    pub fn add_chain(&mut self, family: Family, chain: &ChainName) {
+    /// `add set FAMILY bailey SET { type ifname; }`, or of addresses.
+    pub fn add_set(&mut self, family: TableFamily, set: TableSet) {
+        let (key_type, key_len) = match set {
+            TableSet::Links => (TYPE_IFNAME, IFNAME_BYTES as u32),
+            TableSet::Sources(family) => address_type(family),
+        };
+        self.set_id += 1;
+        let id = self.set_id;
+        self.push((MSG_NEWSET, NLM_F_CREATE), family_number(family), |attributes| {
+            attributes.text(SET_TABLE, TABLE);
+            attributes.text(SET_NAME, &set.to_string());
+            attributes.be32(SET_FLAGS, 0);
+            attributes.be32(SET_KEY_TYPE, key_type);
+            attributes.be32(SET_KEY_LEN, key_len);
+            attributes.be32(SET_ID, id);
+        });
+    }
+
+    /// `delete set FAMILY bailey SET`.
+    pub fn delete_set(&mut self, family: TableFamily, set: TableSet) {
+        self.push((MSG_DELSET, 0), family_number(family), |attributes| {
+            attributes.text(SET_TABLE, TABLE);
+            attributes.text(SET_NAME, &set.to_string());
+        });
+    }
+
+    /// `add element FAMILY bailey SET { KEY }`.
+    pub fn add_key(&mut self, family: TableFamily, set: TableSet, key: &Key) {
+        self.elements((MSG_NEWSETELEM, NLM_F_CREATE), family, &set.to_string(), |element| {
+            value(element, ELEM_KEY, &key_bytes(key))
+        });
+    }
+
+    /// `delete element FAMILY bailey SET { KEY }`.
+    pub fn remove_key(&mut self, family: TableFamily, set: TableSet, key: &Key) {
+        self.elements((MSG_DELSETELEM, 0), family, &set.to_string(), |element| {
+            value(element, ELEM_KEY, &key_bytes(key))
+        });
+    }
+
+    /// `add chain FAMILY bailey CHAIN`; with `{ type filter hook … priority …; policy accept; }` if its name is a
+    /// [`Base`]'s.
+    pub fn add_chain(&mut self, family: TableFamily, chain: &ChainName) {
         self.push((MSG_NEWCHAIN, NLM_F_CREATE), family_number(family), |attributes| {
             attributes.text(CHAIN_TABLE, TABLE);
             attributes.text(CHAIN_NAME, chain.as_str());
-            if let Some(direction) = base_direction(chain) {
+            if let Some(base) = Base::of(chain) {
                 attributes.nest(CHAIN_HOOK, |hook| {
-                    hook.be32(HOOK_HOOKNUM, NF_INET_FORWARD);
-                    hook.be32(HOOK_PRIORITY, direction.priority().cast_unsigned());
+                    hook.be32(HOOK_HOOKNUM, hook_number(base.hook()));
+                    hook.be32(HOOK_PRIORITY, base.priority().cast_unsigned());
                 });
                 attributes.be32(CHAIN_POLICY, NF_ACCEPT);
                 attributes.text(CHAIN_TYPE, CHAIN_TYPE_FILTER);
@@ -195,7 +256,7 @@ impl Batch {
     }
 
     /// `delete chain FAMILY bailey CHAIN`; its rules are to be flushed before.
-    pub fn delete_chain(&mut self, family: Family, chain: &ChainName) {
+    pub fn delete_chain(&mut self, family: TableFamily, chain: &ChainName) {
         self.push((MSG_DELCHAIN, 0), family_number(family), |attributes| {
             attributes.text(CHAIN_TABLE, TABLE);
             attributes.text(CHAIN_NAME, chain.as_str());
@@ -203,7 +264,7 @@ impl Batch {
     }
 
     /// `flush chain FAMILY bailey CHAIN`.
-    pub fn flush_chain(&mut self, family: Family, chain: &ChainName) {
+    pub fn flush_chain(&mut self, family: TableFamily, chain: &ChainName) {
         self.push((MSG_DELRULE, 0), family_number(family), |attributes| {
             attributes.text(RULE_TABLE, TABLE);
             attributes.text(RULE_CHAIN, chain.as_str());
@@ -212,7 +273,7 @@ impl Batch {
 
     /// `add rule FAMILY bailey CHAIN RULE`, with the rule's tag and text as its comment, and with the anonymous sets that
     /// it needs. `index_of` knows the index of each set that the rule refers to.
-    pub fn add_rule(&mut self, family: Family, chain: &ChainName, rule: &Rule, index_of: IndexOf<'_>) {
+    pub fn add_rule(&mut self, family: TableFamily, chain: &ChainName, rule: &Rule, index_of: IndexOf<'_>) {
         let mut types_id = None;
         for condition in &rule.matches {
             if let Match::Icmpv6Type(types) = condition {
@@ -242,7 +303,7 @@ impl Batch {
     }
 
     /// The `{ 133, 134 }` of a rule; gives its id.
-    fn add_icmpv6_types(&mut self, family: Family, types: &BTreeSet<u8>) -> u32 {
+    fn add_icmpv6_types(&mut self, family: TableFamily, types: &BTreeSet<u8>) -> u32 {
         self.set_id += 1;
         let id = self.set_id;
         self.push((MSG_NEWSET, NLM_F_CREATE), family_number(family), |set| {
@@ -267,30 +328,29 @@ impl Batch {
     }
 
     /// `add element FAMILY bailey DIRECTION { ADDRESS : goto CHAIN }`.
-    pub fn add_dispatch(&mut self, family: Family, direction: Direction, address: IpAddr, chain: &ChainName) {
-        self.dispatch((MSG_NEWSETELEM, NLM_F_CREATE), family, direction, |element| {
-            value(element, ELEM_KEY, &octets(address));
-            element.nest(ELEM_DATA, |data| verdict(data, VERDICT_GOTO, Some(chain)));
-        });
+    pub fn add_dispatch(&mut self, family: TableFamily, direction: Direction, address: IpAddr, chain: &ChainName) {
+        self.elements(
+            (MSG_NEWSETELEM, NLM_F_CREATE),
+            family,
+            &direction.to_string(),
+            |element| {
+                value(element, ELEM_KEY, &octets(address));
+                element.nest(ELEM_DATA, |data| verdict(data, VERDICT_GOTO, Some(chain)));
+            },
+        );
     }
 
     /// `delete element FAMILY bailey DIRECTION { ADDRESS }`.
-    pub fn remove_dispatch(&mut self, family: Family, direction: Direction, address: IpAddr) {
-        self.dispatch((MSG_DELSETELEM, 0), family, direction, |element| {
+    pub fn remove_dispatch(&mut self, family: TableFamily, direction: Direction, address: IpAddr) {
+        self.elements((MSG_DELSETELEM, 0), family, &direction.to_string(), |element| {
             value(element, ELEM_KEY, &octets(address))
         });
     }
 
-    fn dispatch(
-        &mut self,
-        message: (u16, u16),
-        family: Family,
-        direction: Direction,
-        body: impl FnOnce(&mut Body<'_>),
-    ) {
+    fn elements(&mut self, message: (u16, u16), family: TableFamily, set: &str, body: impl FnOnce(&mut Body<'_>)) {
         self.push(message, family_number(family), |list| {
             list.text(ELEM_LIST_TABLE, TABLE);
-            list.text(ELEM_LIST_SET, &direction.to_string());
+            list.text(ELEM_LIST_SET, set);
             list.nest(ELEM_LIST_ELEMENTS, |elements| elements.nest(LIST_ELEM, body));
         });
     }
@@ -305,11 +365,24 @@ const fn batch_header(kind: u16) -> Header {
     }
 }
 
-/// The direction whose base chain has this name.
-fn base_direction(chain: &ChainName) -> Option<Direction> {
-    Direction::ALL
-        .into_iter()
-        .find(|direction| direction.to_string() == chain.as_str())
+/// The type and length of an address as a set's key.
+const fn address_type(family: Family) -> (u32, u32) {
+    match family {
+        Family::V4 => (TYPE_IPV4_ADDR, 4),
+        Family::V6 => (TYPE_IPV6_ADDR, 16),
+    }
+}
+
+/// A key as sets and registers hold it: names are padded with NULs.
+fn key_bytes(key: &Key) -> Vec<u8> {
+    match key {
+        Key::Link(name) => {
+            let mut bytes = name.as_str().as_bytes().to_vec();
+            bytes.resize(IFNAME_BYTES, 0);
+            bytes
+        }
+        Key::Address(address) => octets(*address),
+    }
 }
 
 fn value(body: &mut Body<'_>, kind: u16, bytes: &[u8]) {
@@ -334,17 +407,9 @@ fn comment(rule: &Rule) -> Vec<u8> {
     [&[USERDATA_COMMENT, length], text.as_bytes(), &[0]].concat()
 }
 
-/// Sets that rules refer to.
+/// ipsets that rules refer to.
 pub(super) fn sets_of(rule: &Rule) -> impl Iterator<Item = &SetName> {
-    rule.matches.iter().filter_map(|condition| match condition {
-        Match::InSet(_, name, _) => Some(name),
-        Match::Established
-        | Match::L4Proto(_)
-        | Match::Icmpv6Type(_)
-        | Match::SourcePort(_)
-        | Match::DestinationPort(_, _)
-        | Match::Address(_, _) => None,
-    })
+    rule.matches.iter().filter_map(Match::set)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::message::Messages;
 use super::nft::Batch;
 use super::socket::{Errno, Socket, SocketError};
 use super::{RELEASE_ATTEMPTS, RELEASE_INTERVAL, ipset};
-use crate::ruleset::{ChainName, Family, Match, Rule, SET_PREFIX, Set, SetKind, SetName, Side, Verdict};
+use crate::ruleset::{ChainName, Family, Match, Rule, SET_PREFIX, Set, SetKind, SetName, Side, TableFamily, Verdict};
 use std::collections::BTreeSet;
 use std::io;
 use std::process;
@@ -38,7 +38,9 @@ pub enum Missing {
         source: SocketError,
     },
     /// nf_tables, or a part of it.
-    #[error("this kernel has no nf_tables for family {family}, or not all of it: modprobe nf_tables nft_ct")]
+    #[error(
+        "this kernel has no nf_tables for family {family}, or not all of it: modprobe nf_tables nft_ct nft_fib_ipv4 nft_fib_ipv6"
+    )]
     NfTables {
         /// The family.
         family: Family,
@@ -110,12 +112,14 @@ fn try_rules(socket: &mut Socket, family: Family, set: &str) -> Result<(), Missi
     };
     let name = SetName::ours(set).expect("a name with our prefix");
     let mut batch = Batch::begin();
-    batch.add_table(family);
-    batch.add_chain(family, &chain);
-    batch.add_rule(family, &chain, &rule(Match::Established), &|_| index);
+    let table = TableFamily::of(family);
+    batch.add_table(table);
+    batch.add_chain(table, &chain);
+    batch.add_rule(table, &chain, &rule(Match::Established), &|_| index);
+    batch.add_rule(table, &chain, &rule(Match::RouteBack), &|_| index);
     let before = batch.count();
     batch.add_rule(
-        family,
+        table,
         &chain,
         &rule(Match::InSet(Side::Source, name, SetKind::Addresses)),
         &|_| index,

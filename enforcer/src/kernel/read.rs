@@ -1,11 +1,11 @@
 //! Reads back what the kernel holds of ours.
 
 use super::message::Messages;
-use super::nft::dump::{self, Chain};
+use super::nft::dump::{self, Chain, Named};
 use super::socket::{Errno, SocketError};
 use super::{Kernel, KernelError, ipset};
 use crate::plan::{Actual, ActualTable};
-use crate::ruleset::{Family, Set, SetName, TABLE};
+use crate::ruleset::{Set, SetName, TABLE, TableFamily};
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::warn;
 
@@ -14,16 +14,40 @@ impl Kernel {
     pub fn read(&mut self) -> Result<Actual, KernelError> {
         let sets = self.read_sets()?;
         let mut tables = BTreeMap::new();
-        for family in Family::ALL {
-            if self.has_table(ipset::family_number(family))? {
+        for family in TableFamily::ALL {
+            if self.has_table(family)? {
                 tables.insert(family, self.read_table(family)?);
             }
         }
         Ok(Actual { sets, tables })
     }
 
+    /// How many packets the rules of ours that count have dropped: each once, wherever it was to go.
+    ///
+    /// # Errors
+    /// If the kernel does not answer, or answers something else.
+    pub fn counted(&mut self) -> Result<u64, KernelError> {
+        let mut counted = 0;
+        for family in TableFamily::ALL {
+            if !self.has_table(family)? {
+                continue;
+            }
+            let attempt = KernelError::refused(format!("read the counters of table {family} {TABLE}"));
+            let parts = self.socket.dump(&dump::list_rules(family));
+            let read = parts.and_then(|parts| {
+                let mut counts = parts.iter().map(|part| dump::read_counted(part));
+                let total = counts.try_fold(0, |total: u64, count| {
+                    Ok(total.saturating_add(count?.unwrap_or_default()))
+                });
+                total.map_err(|error: super::Malformed| error.into())
+            });
+            counted += read.map_err(attempt)?;
+        }
+        Ok(counted)
+    }
+
     /// Whether there is a table of ours in a family.
-    pub(super) fn has_table(&mut self, family: u8) -> Result<bool, KernelError> {
+    pub(super) fn has_table(&mut self, family: TableFamily) -> Result<bool, KernelError> {
         let attempt = KernelError::refused("list the tables");
         let parts = match self.socket.dump(&dump::list_tables(family)) {
             Err(error) if error.errno() == Some(Errno::FAMILY_UNKNOWN) => return Ok(false),
@@ -93,7 +117,7 @@ impl Kernel {
             .map_err(KernelError::refused("list the ipsets"))
     }
 
-    fn read_table(&mut self, family: Family) -> Result<ActualTable, KernelError> {
+    fn read_table(&mut self, family: TableFamily) -> Result<ActualTable, KernelError> {
         let attempt = KernelError::refused(format!("read table {family} {TABLE}"));
         let (table, foreign) = self.read_parts(family).map_err(attempt)?;
         match foreign {
@@ -105,7 +129,7 @@ impl Kernel {
     }
 
     /// The table, and a chain in it that is not as it was created, if there is one.
-    fn read_parts(&mut self, family: Family) -> Result<(ActualTable, Option<Chain>), SocketError> {
+    fn read_parts(&mut self, family: TableFamily) -> Result<(ActualTable, Option<Chain>), SocketError> {
         let mut table = ActualTable::default();
         let mut foreign = None;
         for part in self.socket.dump(&dump::list_chains(family))? {
@@ -121,11 +145,23 @@ impl Kernel {
                 table.chains.entry(chain).or_default().push(tag);
             }
         }
-        for part in self.socket.dump(&dump::list_maps(family))? {
-            if let Some(direction) = dump::read_map(&part)? {
-                let map = table.dispatch.entry(direction).or_default();
-                for part in self.socket.dump(&dump::list_dispatch(family, direction))? {
-                    map.extend(dump::read_dispatch(&part)?);
+        for part in self.socket.dump(&dump::list_sets(family))? {
+            let Some(named) = Named::parse(&part)? else {
+                continue;
+            };
+            let parts = self.socket.dump(&dump::list_elements(family, named))?;
+            match named {
+                Named::Dispatch(direction) => {
+                    let map = table.dispatch.entry(direction).or_default();
+                    for part in &parts {
+                        map.extend(dump::read_dispatch(part)?);
+                    }
+                }
+                Named::Set(set) => {
+                    let keys = table.sets.entry(set).or_default();
+                    for part in &parts {
+                        keys.extend(dump::read_keys(set, part)?);
+                    }
                 }
             }
         }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::ruleset::{Chain, Match, SetKind, Side, Verdict};
+use crate::ruleset::{Chain, Family, LinkName, Match, SetKind, Side, Verdict};
 use expect_test::expect;
 use ipnet::IpNet;
 use proto::model::Protocol;
@@ -93,9 +93,30 @@ fn ruleset_of(random: &mut fastrand::Rng, inventory: u64) -> Ruleset {
                 map.insert(local, chain);
             }
         }
-        ruleset.tables.insert(family, table);
+        ruleset.tables.insert(TableFamily::of(family), table);
+    }
+    for family in TableFamily::ALL {
+        if random.bool() {
+            check_sources(ruleset.tables.entry(family).or_default(), random);
+        }
     }
     ruleset
+}
+
+/// Packets from some links must have some source addresses.
+fn check_sources(table: &mut Table, random: &mut fastrand::Rng) {
+    let set = TableSet::ALL[random.usize(..TableSet::ALL.len())];
+    let key = |number: u8| match set {
+        TableSet::Links => Key::Link(LinkName::new(&format!("veth{number}")).unwrap()),
+        TableSet::Sources(family) => Key::Address(address(family, number)),
+    };
+    let keys = (0..4).filter(|_| random.bool()).map(key).collect();
+    table.sets.insert(set, keys);
+    let rules = vec![Rule {
+        matches: vec![Match::InTableSet(set)],
+        verdict: Verdict::CountedDrop,
+    }];
+    table.chains.insert(ChainName::fixed("prerouting"), Chain { rules });
 }
 
 const fn direction_name(direction: Direction) -> &'static str {
@@ -107,13 +128,28 @@ const fn direction_name(direction: Direction) -> &'static str {
 
 /// Checks the promise of the transaction: nothing is referred to that is not there.
 fn check_references(plan: &Plan, actual: &Actual) {
-    let mut chains: BTreeSet<(Family, ChainName)> = BTreeSet::new();
+    let mut chains: BTreeSet<(TableFamily, ChainName)> = BTreeSet::new();
+    let mut sets: BTreeSet<(TableFamily, TableSet)> = BTreeSet::new();
     for (family, table) in &actual.tables {
+        sets.extend(table.sets.keys().map(|set| (*family, *set)));
         chains.extend(table.chains.keys().map(|chain| (*family, chain.clone())));
     }
     for change in &plan.transaction {
         match change {
             TableChange::CreateTable(_) | TableChange::RemoveDispatch(_, _, _, _) => {}
+            TableChange::CreateSet(family, set) => {
+                assert!(sets.insert((*family, *set)), "created twice: {set}");
+            }
+            TableChange::AddKey(family, set, _) | TableChange::RemoveKey(family, set, _) => {
+                assert!(sets.contains(&(*family, *set)), "no set {set}");
+            }
+            TableChange::DeleteSet(family, set) => {
+                assert!(sets.remove(&(*family, *set)), "deleted twice: {set}");
+            }
+            TableChange::DeleteTable(gone) => {
+                sets.retain(|(family, _)| family != gone);
+                chains.retain(|(family, _)| family != gone);
+            }
             TableChange::CreateChain(family, chain) => {
                 assert!(chains.insert((*family, chain.clone())), "created twice: {chain}");
             }
@@ -122,6 +158,11 @@ fn check_references(plan: &Plan, actual: &Actual) {
                 for rule in rules {
                     if let Verdict::Jump(to) = &rule.verdict {
                         assert!(chains.contains(&(*family, to.clone())), "jump to no chain {to}");
+                    }
+                    for condition in &rule.matches {
+                        if let Match::InTableSet(set) = condition {
+                            assert!(sets.contains(&(*family, *set)), "no set {set}");
+                        }
                     }
                 }
             }
@@ -175,12 +216,25 @@ fn a_permanent_chain_is_refilled_and_never_made_anew() {
         let plan = plan(&desired, &Actual::of(&before), Sweep::All);
         for change in &plan.transaction {
             match change {
-                TableChange::CreateTable(_) => panic!("seed {seed}: the tables exist"),
+                TableChange::CreateTable(family) => {
+                    assert!(!before.tables.contains_key(family), "seed {seed}: {change}");
+                }
+                TableChange::DeleteTable(family) => {
+                    assert!(!desired.tables.contains_key(family), "seed {seed}: {change}");
+                }
+                TableChange::CreateSet(family, set) => {
+                    let table = before.tables.get(family);
+                    let exists = table.is_some_and(|table| table.sets.contains_key(set));
+                    assert!(!exists, "seed {seed}: {change}");
+                }
+                TableChange::DeleteSet(family, set) => {
+                    assert!(!desired.tables[family].sets.contains_key(set), "seed {seed}: {change}");
+                }
+                TableChange::AddKey(..) | TableChange::RemoveKey(..) => {}
                 TableChange::CreateChain(family, chain) => {
-                    assert!(
-                        !before.tables[family].chains.contains_key(chain),
-                        "seed {seed}: {change}"
-                    );
+                    let table = before.tables.get(family);
+                    let exists = table.is_some_and(|table| table.chains.contains_key(chain));
+                    assert!(!exists, "seed {seed}: {change}");
                 }
                 TableChange::DeleteChain(family, chain) => {
                     assert!(
@@ -299,6 +353,7 @@ fn one_pod(admitted: &str, blocks: &[Element]) -> Ruleset {
     let table = Table {
         chains: BTreeMap::from([(chain.clone(), Chain { rules })]),
         dispatch: BTreeMap::from([(Direction::Ingress, BTreeMap::from([(pod, chain)]))]),
+        ..Table::default()
     };
     Ruleset {
         sets: BTreeMap::from([
@@ -308,7 +363,7 @@ fn one_pod(admitted: &str, blocks: &[Element]) -> Ruleset {
                 set(SetKind::Addresses, &[Element::Address(address(family, 100))]),
             ),
         ]),
-        tables: BTreeMap::from([(family, table)]),
+        tables: BTreeMap::from([(TableFamily::of(family), table)]),
     }
 }
 

@@ -9,7 +9,8 @@ mod packets;
 use enforcer::kernel::{Errno, Fault, Kernel, KernelError, Missing};
 use enforcer::plan::{Actual, Plan, Sweep, plan};
 use enforcer::ruleset::{
-    Chain, ChainName, Direction, Element, Family, Match, Rule, Ruleset, Set, SetKind, SetName, Side, Table, Verdict,
+    Chain, ChainName, Direction, Element, Family, Match, Rule, Ruleset, Set, SetKind, SetName, Side, Table,
+    TableFamily, Verdict,
 };
 use netns::in_new_netns;
 use proto::model::Protocol;
@@ -140,6 +141,7 @@ fn base(family: Family) -> Table {
     Table {
         chains,
         dispatch: Direction::ALL.map(|direction| (direction, BTreeMap::new())).into(),
+        ..Table::default()
     }
 }
 
@@ -169,7 +171,7 @@ fn ruleset(pods: &[u16]) -> Ruleset {
             let admitted = Match::InSet(Side::Source, peers, SetKind::Addresses);
             isolate(&mut table, address(family, *pod), vec![Match::L4Proto(6), admitted]);
         }
-        ruleset.tables.insert(family, table);
+        ruleset.tables.insert(TableFamily::of(family), table);
     }
     ruleset
 }

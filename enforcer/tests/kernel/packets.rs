@@ -4,7 +4,9 @@ use crate::netns::{Netns, in_new_netns, ip};
 use crate::{address_set, apply, base, isolate, rule, set};
 use enforcer::kernel::Kernel;
 use enforcer::plan::{Sweep, plan};
-use enforcer::ruleset::{ChainName, Element, Family, Match, Ruleset, Set, SetKind, SetName, Side, Verdict};
+use enforcer::ruleset::{
+    ChainName, Element, Family, Match, Ruleset, Set, SetKind, SetName, Side, TableFamily, Verdict,
+};
 use ipnet::IpNet;
 use proto::model::Protocol;
 use std::fs;
@@ -91,7 +93,7 @@ fn world(sets: impl Fn(Family) -> Vec<(SetName, Set)>, conditions: impl Fn(Famil
         let common = table.chains.get_mut(&ChainName::fixed("common")).unwrap();
         common.rules = vec![rule([Match::Established], Verdict::Accept)];
         isolate(&mut table, pod_address(family, 2), conditions(family));
-        ruleset.tables.insert(family, table);
+        ruleset.tables.insert(TableFamily::of(family), table);
     }
     ruleset
 }

@@ -2,16 +2,15 @@
 //!
 //! Pure. Only what lies in tables of ours is read; chains and rules of others are passed over.
 
-use super::expression::VERDICT_GOTO;
+use super::expression::{COUNTER_PACKETS, EXPRESSION_COUNTER, EXPRESSION_DATA, EXPRESSION_NAME, VERDICT_GOTO};
 use super::{
     CHAIN_HOOK, CHAIN_NAME, CHAIN_POLICY, CHAIN_TABLE, CHAIN_TYPE, CHAIN_TYPE_FILTER, DATA_VALUE, DATA_VERDICT,
     ELEM_DATA, ELEM_KEY, ELEM_LIST_ELEMENTS, ELEM_LIST_SET, ELEM_LIST_TABLE, HOOK_HOOKNUM, HOOK_PRIORITY, NF_ACCEPT,
-    NF_INET_FORWARD, RULE_CHAIN, RULE_TABLE, RULE_USERDATA, SET_NAME, SET_TABLE, SUBSYSTEM, TABLE_NAME,
-    USERDATA_COMMENT, VERDICT_CHAIN, VERDICT_CODE, base_direction,
+    RULE_CHAIN, RULE_EXPRESSIONS, RULE_TABLE, RULE_USERDATA, SET_NAME, SET_TABLE, SUBSYSTEM, TABLE_NAME,
+    USERDATA_COMMENT, VERDICT_CHAIN, VERDICT_CODE, family_number, hook_number,
 };
-use crate::kernel::ipset::family_number;
 use crate::kernel::message::{Attributes, Body, Header, Malformed, Messages, NLM_F_DUMP};
-use crate::ruleset::{ChainName, Direction, Family, TABLE};
+use crate::ruleset::{Base, ChainName, Direction, Key, LinkName, TABLE, TableFamily, TableSet};
 use std::net::IpAddr;
 
 const MSG_GETTABLE: u16 = 1;
@@ -34,8 +33,8 @@ pub(super) fn dump(message: u16, family: u8, body: impl FnOnce(&mut Body<'_>)) -
 }
 
 /// `nft list tables FAMILY`; [`read_table`] reads the parts.
-pub(in crate::kernel) fn list_tables(family: u8) -> Messages {
-    dump(MSG_GETTABLE, family, |_| {})
+pub(in crate::kernel) fn list_tables(family: TableFamily) -> Messages {
+    dump(MSG_GETTABLE, family_number(family), |_| {})
 }
 
 /// The name of a table.
@@ -44,7 +43,7 @@ pub(in crate::kernel) fn read_table(payload: &[u8]) -> Result<&str, Malformed> {
 }
 
 /// `nft list chains FAMILY`; [`Chain::parse`] reads the parts. Older kernels do not filter by table, so nor do we.
-pub(in crate::kernel) fn list_chains(family: Family) -> Messages {
+pub(in crate::kernel) fn list_chains(family: TableFamily) -> Messages {
     dump(MSG_GETCHAIN, family_number(family), |_| {})
 }
 
@@ -65,12 +64,12 @@ impl Chain {
             return Ok(None);
         }
         let name = ChainName::read_back(attributes.text(CHAIN_NAME)?);
-        let as_created = match (base_direction(&name), attributes.find(CHAIN_HOOK)) {
+        let as_created = match (Base::of(&name), attributes.find(CHAIN_HOOK)) {
             (None, _) => true, // hooked by somebody or not: by what is desired it stays or goes
-            (Some(direction), Some(hook)) => {
+            (Some(base), Some(hook)) => {
                 let hook = Attributes::of_nest(hook);
-                hook.be32(HOOK_HOOKNUM)? == NF_INET_FORWARD
-                    && hook.be32(HOOK_PRIORITY)? == direction.priority().cast_unsigned()
+                hook.be32(HOOK_HOOKNUM)? == hook_number(base.hook())
+                    && hook.be32(HOOK_PRIORITY)? == base.priority().cast_unsigned()
                     && attributes.be32(CHAIN_POLICY)? == NF_ACCEPT
                     && attributes.text(CHAIN_TYPE)? == CHAIN_TYPE_FILTER
             }
@@ -81,7 +80,7 @@ impl Chain {
 }
 
 /// `nft list table FAMILY bailey`, the rules; [`read_rule`] reads the parts, in the order of the rules.
-pub(in crate::kernel) fn list_rules(family: Family) -> Messages {
+pub(in crate::kernel) fn list_rules(family: TableFamily) -> Messages {
     dump(MSG_GETRULE, family_number(family), |rule| rule.text(RULE_TABLE, TABLE))
 }
 
@@ -98,29 +97,87 @@ pub(in crate::kernel) fn read_rule(payload: &[u8]) -> Result<Option<(ChainName, 
     )))
 }
 
-/// `nft list maps FAMILY`; [`read_map`] reads the parts.
-pub(in crate::kernel) fn list_maps(family: Family) -> Messages {
+/// How many packets a rule has counted, if it counts; `None` too if it is of another table.
+pub(in crate::kernel) fn read_counted(payload: &[u8]) -> Result<Option<u64>, Malformed> {
+    let attributes = Attributes::of_message(payload)?;
+    if attributes.text(RULE_TABLE)? != TABLE {
+        return Ok(None);
+    }
+    for (_, expression) in attributes.nest(RULE_EXPRESSIONS) {
+        let expression = Attributes::of_nest(expression);
+        if expression.text(EXPRESSION_NAME)? == EXPRESSION_COUNTER {
+            return expression.nest(EXPRESSION_DATA).be64(COUNTER_PACKETS).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// `nft list sets FAMILY`, maps among them; [`Named::parse`] reads the parts.
+pub(in crate::kernel) fn list_sets(family: TableFamily) -> Messages {
     dump(MSG_GETSET, family_number(family), |set| set.text(SET_TABLE, TABLE))
 }
 
-/// Which dispatch map this is; `None` if it is none of ours.
-pub(in crate::kernel) fn read_map(payload: &[u8]) -> Result<Option<Direction>, Malformed> {
-    let attributes = Attributes::of_message(payload)?;
-    if attributes.text(SET_TABLE)? != TABLE {
-        return Ok(None);
-    }
-    let name = attributes.text(SET_NAME)?;
-    Ok(Direction::ALL
-        .into_iter()
-        .find(|direction| direction.to_string() == name))
+/// A map or set of nf_tables' own, as it is named.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::kernel) enum Named {
+    /// A dispatch map.
+    Dispatch(Direction),
+    /// A set.
+    Set(TableSet),
 }
 
-/// `nft list map FAMILY bailey DIRECTION`; [`read_dispatch`] reads the parts.
-pub(in crate::kernel) fn list_dispatch(family: Family, direction: Direction) -> Messages {
+impl Named {
+    /// Reads a part; `None` if it is none of ours.
+    pub fn parse(payload: &[u8]) -> Result<Option<Self>, Malformed> {
+        let attributes = Attributes::of_message(payload)?;
+        if attributes.text(SET_TABLE)? != TABLE {
+            return Ok(None);
+        }
+        let name = attributes.text(SET_NAME)?;
+        let maps = Direction::ALL.map(|direction| (direction.to_string(), Self::Dispatch(direction)));
+        let sets = TableSet::ALL.map(|set| (set.to_string(), Self::Set(set)));
+        let mut known = maps.into_iter().chain(sets);
+        Ok(known.find(|(known, _)| known == name).map(|(_, named)| named))
+    }
+}
+
+/// `nft list set FAMILY bailey NAME`; [`read_dispatch`] and [`read_keys`] read the parts.
+pub(in crate::kernel) fn list_elements(family: TableFamily, named: Named) -> Messages {
     dump(MSG_GETSETELEM, family_number(family), |list| {
         list.text(ELEM_LIST_TABLE, TABLE);
-        list.text(ELEM_LIST_SET, &direction.to_string());
+        let name = match named {
+            Named::Dispatch(direction) => direction.to_string(),
+            Named::Set(set) => set.to_string(),
+        };
+        list.text(ELEM_LIST_SET, &name);
     })
+}
+
+/// The members in a part.
+pub(in crate::kernel) fn read_keys(set: TableSet, payload: &[u8]) -> Result<Vec<Key>, Malformed> {
+    let elements = Attributes::of_message(payload)?.nest(ELEM_LIST_ELEMENTS);
+    elements
+        .map(|(_, element)| {
+            let key = Attributes::of_nest(element)
+                .nest(ELEM_KEY)
+                .find(DATA_VALUE)
+                .unwrap_or_default();
+            match set {
+                TableSet::Links => {
+                    let name = key.split(|byte| *byte == 0).next().unwrap_or_default();
+                    let name = str::from_utf8(name).ok().and_then(LinkName::new);
+                    name.map(Key::Link).ok_or(Malformed("the name of a link"))
+                }
+                TableSet::Sources(_) => read_address(key).map(Key::Address),
+            }
+        })
+        .collect()
+}
+
+fn read_address(bytes: &[u8]) -> Result<IpAddr, Malformed> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    let v6 = <[u8; 16]>::try_from(bytes).map(IpAddr::from);
+    v4.or(v6).ok().ok_or(Malformed("an address of four or sixteen bytes"))
 }
 
 /// The elements in a part: addresses and the chains that they go to.
@@ -132,10 +189,7 @@ pub(in crate::kernel) fn read_dispatch(payload: &[u8]) -> Result<Vec<(IpAddr, Ch
 }
 
 fn read_dispatch_element(element: Attributes<'_>) -> Result<(IpAddr, ChainName), Malformed> {
-    let key = element.nest(ELEM_KEY).find(DATA_VALUE).unwrap_or_default();
-    let v4 = <[u8; 4]>::try_from(key).map(IpAddr::from);
-    let v6 = <[u8; 16]>::try_from(key).map(IpAddr::from);
-    let address = v4.or(v6).ok().ok_or(Malformed("an address of four or sixteen bytes"))?;
+    let address = read_address(element.nest(ELEM_KEY).find(DATA_VALUE).unwrap_or_default())?;
     let verdict = element.nest(ELEM_DATA).nest(DATA_VERDICT);
     // An element that somebody made to do something else must not look like ours: no chain has an empty name.
     let chain = if verdict.be32(VERDICT_CODE)? == VERDICT_GOTO {

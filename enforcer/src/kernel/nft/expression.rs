@@ -4,11 +4,14 @@
 
 use super::{DATA_VERDICT, VERDICT_CHAIN, VERDICT_CODE, octets, value};
 use crate::kernel::message::Body;
-use crate::ruleset::{ChainName, Family, Match, Rule, SetKind, SetName, Side, Verdict};
+use crate::ruleset::{ChainName, Family, Match, Rule, SetKind, SetName, Side, TableFamily, TableSet, Verdict};
+use ipnet::IpNet;
 
 const LIST_EXPRESSION: u16 = 1;
-const EXPRESSION_NAME: u16 = 1;
-const EXPRESSION_DATA: u16 = 2;
+pub(super) const EXPRESSION_NAME: u16 = 1;
+pub(super) const EXPRESSION_DATA: u16 = 2;
+pub(super) const EXPRESSION_COUNTER: &str = "counter";
+pub(super) const COUNTER_PACKETS: u16 = 2;
 
 /// The register of verdicts.
 const REG_VERDICT: u32 = 0;
@@ -17,7 +20,20 @@ const REG_1: u32 = 1;
 
 const META_DREG: u16 = 1;
 const META_KEY: u16 = 2;
+const META_KEY_PROTOCOL: u32 = 1;
+const META_KEY_IIFNAME: u32 = 6;
 const META_KEY_L4PROTO: u32 = 16;
+
+/// `ETH_P_IP` and `ETH_P_IPV6`.
+const ETHER_TYPE_IP: u16 = 0x0800;
+const ETHER_TYPE_IPV6: u16 = 0x86dd;
+
+const FIB_DREG: u16 = 1;
+const FIB_RESULT: u16 = 2;
+const FIB_FLAGS: u16 = 3;
+const FIB_RESULT_OIF: u32 = 1;
+/// `NFTA_FIB_F_SADDR`, `NFTA_FIB_F_IIF` and `NFTA_FIB_F_PRESENT`: the answer is one byte, whether there is one.
+const FIB_FLAGS_SOURCE_BACK_EXISTS: u32 = 1 | 1 << 3 | 1 << 5;
 
 const CT_DREG: u16 = 1;
 const CT_KEY: u16 = 2;
@@ -29,6 +45,7 @@ const PAYLOAD_DREG: u16 = 1;
 const PAYLOAD_BASE: u16 = 2;
 const PAYLOAD_OFFSET: u16 = 3;
 const PAYLOAD_LEN: u16 = 4;
+const PAYLOAD_LINK_HEADER: u32 = 0;
 const PAYLOAD_NETWORK_HEADER: u32 = 1;
 const PAYLOAD_TRANSPORT_HEADER: u32 = 2;
 
@@ -82,7 +99,10 @@ pub(super) struct Sets<'a> {
 }
 
 /// All expressions of a rule.
-pub(super) fn rule(list: &mut Body<'_>, family: Family, rule: &Rule, sets: Sets<'_>) {
+///
+/// # Panics
+/// If a rule of the bridge table dispatches: there are no dispatch maps in it.
+pub(super) fn rule(list: &mut Body<'_>, family: TableFamily, rule: &Rule, sets: Sets<'_>) {
     for condition in &rule.matches {
         match condition {
             Match::Established => established(list),
@@ -103,17 +123,39 @@ pub(super) fn rule(list: &mut Body<'_>, family: Family, rule: &Rule, sets: Sets<
             }
             Match::DestinationPort(first, last) => destination_port(list, *first, *last),
             Match::Address(side, address) => {
-                load_address(list, family, *side);
+                load_address(list, Family::of(*address), *side);
                 cmp(list, CMP_EQ, &octets(*address));
             }
             Match::InSet(side, name, kind) => in_set(list, *side, (sets.index_of)(name), *kind),
+            Match::Block(side, net) => block(list, *side, *net),
+            Match::InTableSet(set) => in_table_set(list, *set),
+            Match::RouteBack => route_back(list),
+            Match::Carries(family) => {
+                meta(list, META_KEY_PROTOCOL);
+                let number = match family {
+                    Family::V4 => ETHER_TYPE_IP,
+                    Family::V6 => ETHER_TYPE_IPV6,
+                };
+                cmp(list, CMP_EQ, &number.to_be_bytes());
+            }
+            Match::EtherType(number) => {
+                payload(list, PAYLOAD_LINK_HEADER, 12, 2);
+                cmp(list, CMP_EQ, &number.to_be_bytes());
+            }
         }
     }
     match &rule.verdict {
         Verdict::Accept => immediate(list, VERDICT_ACCEPT, None),
         Verdict::Drop => immediate(list, VERDICT_DROP, None),
+        Verdict::CountedDrop => {
+            expression(list, EXPRESSION_COUNTER, |_| {});
+            immediate(list, VERDICT_DROP, None);
+        }
         Verdict::Jump(chain) => immediate(list, VERDICT_JUMP, Some(chain)),
         Verdict::Dispatch(direction) => {
+            let family = family
+                .addresses()
+                .expect("a table with dispatch maps is of one kind of address");
             load_address(list, family, direction.local_side());
             lookup(list, &direction.to_string(), |lookup| {
                 lookup.be32(LOOKUP_DREG, REG_VERDICT)
@@ -147,11 +189,51 @@ fn established(list: &mut Body<'_>) {
 
 /// `meta l4proto NUMBER`.
 fn l4proto(list: &mut Body<'_>, number: u8) {
+    meta(list, META_KEY_L4PROTO);
+    cmp(list, CMP_EQ, &[number]);
+}
+
+fn meta(list: &mut Body<'_>, key: u32) {
     expression(list, "meta", |meta| {
-        meta.be32(META_KEY, META_KEY_L4PROTO);
+        meta.be32(META_KEY, key);
         meta.be32(META_DREG, REG_1);
     });
-    cmp(list, CMP_EQ, &[number]);
+}
+
+/// `SIDE NET`.
+fn block(list: &mut Body<'_>, side: Side, net: IpNet) {
+    load_address(list, Family::of(net.addr()), side);
+    let mask = octets(net.netmask());
+    expression(list, "bitwise", |bitwise| {
+        bitwise.be32(BITWISE_SREG, REG_1);
+        bitwise.be32(BITWISE_DREG, REG_1);
+        bitwise.be32(
+            BITWISE_LEN,
+            u32::try_from(mask.len()).expect("an address has 4 or 16 bytes"),
+        );
+        value(bitwise, BITWISE_MASK, &mask);
+        value(bitwise, BITWISE_XOR, &vec![0; mask.len()]);
+    });
+    cmp(list, CMP_EQ, &octets(net.network()));
+}
+
+/// `iifname @links`, `IP saddr @sources4`.
+fn in_table_set(list: &mut Body<'_>, set: TableSet) {
+    match set {
+        TableSet::Links => meta(list, META_KEY_IIFNAME),
+        TableSet::Sources(family) => load_address(list, family, Side::Source),
+    }
+    lookup(list, &set.to_string(), |_| {});
+}
+
+/// `fib saddr . iif oif exists`.
+fn route_back(list: &mut Body<'_>) {
+    expression(list, "fib", |fib| {
+        fib.be32(FIB_DREG, REG_1);
+        fib.be32(FIB_RESULT, FIB_RESULT_OIF);
+        fib.be32(FIB_FLAGS, FIB_FLAGS_SOURCE_BACK_EXISTS);
+    });
+    cmp(list, CMP_EQ, &[1]);
 }
 
 /// `th dport FIRST-LAST`. Ports compare as bytes, for they are in network byte order.

@@ -1,8 +1,8 @@
-use super::dump::{Chain, MSG_GETRULE, dump, read_dispatch, read_map, read_rule, tag};
+use super::dump::{Chain, MSG_GETRULE, Named, dump, read_counted, read_dispatch, read_keys, read_rule, tag};
 use super::*;
 use crate::kernel::message::Received;
 use crate::kernel::message::tests::hex;
-use crate::ruleset::{SetKind, Side, Verdict};
+use crate::ruleset::{LinkName, SetKind, Side, Verdict};
 use expect_test::{Expect, expect};
 
 /// The bytes of a transaction's messages without its begin and end.
@@ -28,7 +28,7 @@ fn rule(matches: Vec<Match>, verdict: Verdict) -> Rule {
     Rule { matches, verdict }
 }
 
-fn check_rule(family: Family, rule: &Rule, expected: &Expect) {
+fn check_rule(family: TableFamily, rule: &Rule, expected: &Expect) {
     let chain = ChainName::fixed("c");
     check(|batch| batch.add_rule(family, &chain, rule, &|_| 0x0102), expected);
 }
@@ -48,7 +48,7 @@ fn an_empty_transaction() {
 #[test]
 fn a_table_with_its_maps() {
     let write = |batch: &mut Batch| {
-        batch.add_table(Family::V4);
+        batch.add_table(TableFamily::Ip);
         batch.add_map(Family::V4, Direction::Egress);
         batch.add_map(Family::V6, Direction::Ingress);
     };
@@ -78,10 +78,10 @@ fn a_table_with_its_maps() {
 #[test]
 fn chains() {
     let write = |batch: &mut Batch| {
-        batch.add_chain(Family::V4, &ChainName::fixed("egress"));
-        batch.add_chain(Family::V6, &ChainName::fixed("common"));
-        batch.flush_chain(Family::V6, &ChainName::fixed("common"));
-        batch.delete_chain(Family::V6, &ChainName::fixed("common"));
+        batch.add_chain(TableFamily::Ip, &ChainName::fixed("egress"));
+        batch.add_chain(TableFamily::Ip6, &ChainName::fixed("common"));
+        batch.flush_chain(TableFamily::Ip6, &ChainName::fixed("common"));
+        batch.delete_chain(TableFamily::Ip6, &ChainName::fixed("common"));
     };
     check(
         write,
@@ -111,7 +111,7 @@ fn chains() {
 #[test]
 fn ct_state_established_related_accept() {
     check_rule(
-        Family::V4,
+        TableFamily::Ip,
         &rule(vec![Match::Established], Verdict::Accept),
         &expect![[r#"
             34010000 060a050c 01000000 00000000
@@ -146,7 +146,7 @@ fn saddr_in_set_and_dport_in_range_drop() {
         Match::DestinationPort(80, 90),
     ];
     check_rule(
-        Family::V4,
+        TableFamily::Ip,
         &rule(matches, Verdict::Drop),
         &expect![[r#"
         f4010000 060a050c 01000000 00000000
@@ -189,7 +189,7 @@ fn saddr_in_set_and_dport_in_range_drop() {
 fn icmpv6_types_in_an_anonymous_set() {
     let types = Match::Icmpv6Type([133, 134].into());
     check_rule(
-        Family::V6,
+        TableFamily::Ip6,
         &rule(vec![types], Verdict::Accept),
         &expect![[r#"
             4c000000 090a0104 01000000 00000000
@@ -234,7 +234,7 @@ fn icmpv6_types_in_an_anonymous_set() {
 #[test]
 fn daddr_vmap_ingress() {
     check_rule(
-        Family::V6,
+        TableFamily::Ip6,
         &rule(vec![], Verdict::Dispatch(Direction::Ingress)),
         &expect![[r#"
             c8000000 060a050c 01000000 00000000
@@ -257,8 +257,8 @@ fn daddr_vmap_ingress() {
 #[test]
 fn dispatch_is_read_as_it_is_written() {
     for (family, address) in [
-        (Family::V4, IpAddr::from([10, 1, 2, 3])),
-        (Family::V6, IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1])),
+        (TableFamily::Ip, IpAddr::from([10, 1, 2, 3])),
+        (TableFamily::Ip6, IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1])),
     ] {
         let chain = ChainName::of_address(Direction::Egress, address);
         let payload = written(|batch| batch.add_dispatch(family, Direction::Egress, address, &chain));
@@ -269,7 +269,7 @@ fn dispatch_is_read_as_it_is_written() {
 #[test]
 fn an_element_that_does_not_go_to_a_chain_is_not_taken_for_one_of_ours() {
     let payload = written(|batch| {
-        batch.dispatch((MSG_NEWSETELEM, 0), Family::V4, Direction::Egress, |element| {
+        batch.elements((MSG_NEWSETELEM, 0), TableFamily::Ip, "egress", |element| {
             value(element, ELEM_KEY, &[10, 1, 2, 3]);
             element.nest(ELEM_DATA, |data| verdict(data, NF_ACCEPT, None));
         });
@@ -280,9 +280,10 @@ fn an_element_that_does_not_go_to_a_chain_is_not_taken_for_one_of_ours() {
 
 #[test]
 fn a_base_chain_is_known_by_its_hook_and_priority() {
-    for (name, as_created) in [("egress", true), ("ingress", true), ("common", true)] {
+    for name in ["egress", "ingress", "prerouting", "between", "common"] {
         let name = ChainName::fixed(name);
-        let payload = written(|batch| batch.add_chain(Family::V4, &name));
+        let payload = written(|batch| batch.add_chain(TableFamily::Ip, &name));
+        let as_created = true;
         assert_eq!(Chain::parse(&payload), Ok(Some(Chain { name, as_created })));
     }
     let hooked = |name: &str, hook: u32, priority: i32, policy: u32| {
@@ -303,6 +304,8 @@ fn a_base_chain_is_known_by_its_hook_and_priority() {
     assert!(hooked("egress", NF_INET_FORWARD, -5, NF_ACCEPT));
     assert!(!hooked("egress", NF_INET_FORWARD, -4, NF_ACCEPT), "ingress' priority");
     assert!(!hooked("egress", 4, -5, NF_ACCEPT), "postrouting");
+    assert!(hooked("prerouting", 0, -300, NF_ACCEPT));
+    assert!(!hooked("prerouting", NF_INET_FORWARD, -300, NF_ACCEPT), "forward");
     assert!(!hooked("egress", NF_INET_FORWARD, -5, 0), "policy drop");
     assert!(hooked("other", NF_INET_FORWARD, -5, NF_ACCEPT), "no base chain of ours");
 }
@@ -311,7 +314,7 @@ fn a_base_chain_is_known_by_its_hook_and_priority() {
 fn a_rule_is_known_by_the_tag_in_its_comment() {
     let rule = rule(vec![Match::L4Proto(6)], Verdict::Accept);
     let chain = ChainName::fixed("common");
-    let payload = written(|batch| batch.add_rule(Family::V4, &chain, &rule, &|_| 0));
+    let payload = written(|batch| batch.add_rule(TableFamily::Ip, &chain, &rule, &|_| 0));
     assert_eq!(read_rule(&payload), Ok(Some((chain, rule.tag()))));
     assert_eq!(tag(&[]), "");
     assert_eq!(tag(&[7, 4, b'a', b'b', b'c', 0]), "", "an entry of another kind");
@@ -342,7 +345,8 @@ fn what_is_of_another_table_is_not_read() {
     };
     assert_eq!(read_rule(&payload), Ok(None));
     assert_eq!(Chain::parse(&payload), Ok(None));
-    assert_eq!(read_map(&payload), Ok(None));
+    assert_eq!(Named::parse(&payload), Ok(None));
+    assert_eq!(read_counted(&payload), Ok(None));
 }
 
 #[test]
@@ -354,4 +358,32 @@ fn the_sets_of_a_rule() {
     ];
     let rule = rule(matches, Verdict::Accept);
     assert_eq!(sets_of(&rule).collect::<Vec<_>>(), [&name]);
+}
+
+#[test]
+fn keys_are_read_as_they_are_written() {
+    let keys = [
+        (TableSet::Links, Key::Link(LinkName::new("veth0123456789a").unwrap())),
+        (TableSet::Links, Key::Link(LinkName::new("lxc1").unwrap())),
+        (TableSet::Sources(Family::V4), Key::Address(IpAddr::from([10, 1, 2, 3]))),
+        (
+            TableSet::Sources(Family::V6),
+            Key::Address(IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1])),
+        ),
+    ];
+    for (set, key) in keys {
+        let payload = written(|batch| batch.add_key(TableFamily::Bridge, set, &key));
+        assert_eq!(read_keys(set, &payload), Ok(vec![key]));
+        let payload = written(|batch| batch.add_set(TableFamily::Bridge, set));
+        assert_eq!(Named::parse(&payload), Ok(Some(Named::Set(set))));
+    }
+}
+
+#[test]
+fn a_count_is_read_from_the_rule_that_counts() {
+    let chain = ChainName::fixed("sources");
+    let of = |verdict| written(|batch| batch.add_rule(TableFamily::Bridge, &chain, &rule(vec![], verdict), &|_| 0));
+    assert_eq!(read_counted(&of(Verdict::Drop)), Ok(None));
+    // The kernel puts the figures into the expression that is written without them.
+    read_counted(&of(Verdict::CountedDrop)).unwrap_err();
 }

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::interpret::{Packet, Payload, passes};
+use crate::ruleset::Family;
 
 /// The rulesets that the kernel enforces on the way, one member at a time.
 fn states(before: &Ruleset, after: &Ruleset) -> Vec<Ruleset> {
