@@ -1,12 +1,17 @@
 //! Random ClusterSets as manifests, small and dense: few names, labels, addresses and ports, so that everything overlaps
 //! with everything.
 //!
-//! A world is its seed: the same one on every machine. Objects are what API servers would send, odd ones included; what
+//! A world is its seed: the same one on every machine. Objects are what API servers would send, and what none would; what
 //! any of it means is [`crate::oracle`]'s business.
 
+mod blocks;
 pub mod buildable;
+mod containers;
+mod namespaces;
+mod odd;
 mod pods;
 mod policies;
+mod selectors;
 pub mod shrink;
 mod void;
 
@@ -22,8 +27,15 @@ const CLUSTERS: [&str; 4] = ["a", "b", "c", "d.e"];
 /// Names of its nodes, the same in each cluster (S114).
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
+/// The name of a node that has no addresses: only pods say that there is one (I12).
+const UNKNOWN_NODE: &str = "n9";
+
 /// Names of its namespaces, in each cluster.
 const NAMESPACES: [&str; 3] = ["shop", "pay", "ops"];
+
+/// The label by which policies name clusters, and the one by which they name namespaces.
+const CLUSTER_LABEL: &str = "cluster.clusterset.k8s.io/cluster-name";
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// Keys and values of labels, of pods and namespaces alike. One value is empty, which is not absent (S28), and one is as
 /// long as values may be (P4).
@@ -63,11 +75,34 @@ pub struct Cluster {
     pub objects: Vec<Value>,
 }
 
+/// The families that a world's pods and nodes have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Families {
+    Both,
+    V4,
+    V6,
+}
+
+impl Families {
+    fn has(self, address: IpAddr) -> bool {
+        match self {
+            Self::Both => true,
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+}
+
 impl ClusterSet {
     /// The world of a seed.
     pub fn random(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let count = rng.usize(1..=CLUSTERS.len());
+        let families = match rng.u8(..8) {
+            0 => Families::V4,
+            1 => Families::V6,
+            _ => Families::Both,
+        };
         let mut used = Vec::new();
         let clusters = CLUSTERS.iter().take(count).enumerate();
         let clusters = clusters.map(|(index, name)| {
@@ -75,6 +110,7 @@ impl ClusterSet {
                 rng: &mut rng,
                 index: u8::try_from(index).expect("there are few clusters"),
                 name,
+                families,
                 used: &mut used,
             };
             ((*name).to_owned(), cluster.cluster())
@@ -84,8 +120,8 @@ impl ClusterSet {
         }
     }
 
-    /// Addresses outside every cluster that probes come from and go to, some of them in pods' ranges, and those that
-    /// finished pods had.
+    /// Addresses outside every cluster that probes come from and go to, some of them in pods' ranges, those that finished
+    /// pods had, and groups (S77).
     pub fn outside(&self) -> Vec<IpAddr> {
         let pods = self.clusters.values().flat_map(|cluster| &cluster.objects);
         let pods = pods.filter(|pod| {
@@ -96,7 +132,14 @@ impl ClusterSet {
         let listed = pods.flat_map(|pod| pod["status"]["podIPs"].as_array().into_iter().flatten());
         let finished = listed.filter_map(|entry| entry["ip"].as_str()?.parse().ok());
         let finished = finished.filter(|address: &IpAddr| !address.is_loopback() && !address.is_unspecified());
-        let others = ["198.51.100.7", "10.0.0.200", "2001:db8::7", "fd00::200"];
+        let others = [
+            "198.51.100.7",
+            "10.0.0.200",
+            "224.0.0.251",
+            "2001:db8::7",
+            "fd00::200",
+            "ff02::fb",
+        ];
         finished
             .chain(others.map(|address| address.parse().expect("an address")))
             .collect()
@@ -121,64 +164,53 @@ struct Generator<'a> {
     rng: &'a mut Rng,
     index: u8,
     name: &'static str,
+    families: Families,
     /// Addresses that pods of this and earlier clusters have.
     used: &'a mut Vec<IpAddr>,
 }
 
 impl Generator<'_> {
     fn cluster(mut self) -> Cluster {
+        let mut nodes = self.nodes();
+        let mut objects = Vec::new();
+        for name in NAMESPACES {
+            objects.extend(self.namespace(name));
+        }
+        for number in 0..self.rng.u8(2..=6) {
+            let pod = self.pod(number, &nodes);
+            if pod["spec"]["nodeName"] == UNKNOWN_NODE {
+                nodes.insert(UNKNOWN_NODE.to_owned(), BTreeSet::new());
+            }
+            objects.push(pod);
+        }
+        objects.extend(self.policies());
+        Cluster { nodes, objects }
+    }
+
+    fn nodes(&mut self) -> BTreeMap<String, BTreeSet<IpAddr>> {
         let count = self.pick(&[1, 1, 2, NODES.len()]);
         let nodes = NODES.iter().take(count).zip(1..).map(|(name, number)| {
             let addresses = [
                 IpAddr::from(Ipv4Addr::new(192, 168, self.index, number)),
                 Ipv6Addr::new(0xfd00, 0xffff, self.index.into(), 0, 0, 0, 0, number.into()).into(),
             ];
-            ((*name).to_owned(), BTreeSet::from(addresses))
+            let addresses = addresses.into_iter().filter(|address| self.families.has(*address));
+            ((*name).to_owned(), addresses.collect::<BTreeSet<_>>())
         });
-        let nodes: BTreeMap<_, _> = nodes.collect();
-        let mut objects = Vec::new();
-        for name in NAMESPACES {
-            objects.extend(self.namespace(name));
-        }
-        for number in 0..self.rng.u8(3..=6) {
-            objects.push(self.pod(number, &nodes));
-        }
-        for number in 0..self.rng.u8(1..=4) {
-            objects.push(self.policy(number));
-        }
-        Cluster { nodes, objects }
+        nodes.collect()
     }
 
-    /// Its cluster label is right, missing or another's (S105, S106); now and then there is no object (S31), or its name
-    /// label is missing or wrong (N6).
-    fn namespace(&mut self, name: &str) -> Option<Value> {
+    /// Policies, now and then one of them twice (S16, P24).
+    fn policies(&mut self) -> Vec<Value> {
+        let count = self.rng.u8(1..=4);
+        let mut policies: Vec<Value> = (0..count).map(|number| self.policy(number)).collect();
         if self.one_in(8) {
-            return None;
+            let mut again = policies[self.rng.usize(..policies.len())].clone();
+            again["metadata"]["name"] = json!("again");
+            again["metadata"]["uid"] = json!(format!("{}-again", self.name));
+            policies.push(again);
         }
-        let mut labels = self.labels();
-        let says = match self.rng.u8(..8) {
-            0..5 => Some(self.name),
-            5 => Some(self.pick(&CLUSTERS)),
-            _ => None,
-        };
-        if let Some(says) = says {
-            labels.insert("cluster.clusterset.k8s.io/cluster-name".to_owned(), says.to_owned());
-        }
-        let named = match self.rng.u8(..12) {
-            0 => None,
-            1 => Some(self.pick(&NAMESPACES)),
-            _ => Some(name),
-        };
-        if let Some(named) = named {
-            labels.insert("kubernetes.io/metadata.name".to_owned(), named.to_owned());
-        }
-        Some(json!({
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": name, "uid": format!("{}-{name}", self.name), "resourceVersion": "1", "labels": labels},
-            "spec": {"finalizers": ["kubernetes"]},
-            "status": {"phase": "Active"},
-        }))
+        policies
     }
 
     /// Labels of a pod or namespace.
@@ -201,6 +233,10 @@ impl Generator<'_> {
 
     fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.rng.usize(..choices.len())]
+    }
+
+    fn one_of<const N: usize>(&mut self, choices: [Value; N]) -> Value {
+        choices[self.rng.usize(..N)].clone()
     }
 
     /// Some of the choices, in their order.

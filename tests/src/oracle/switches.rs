@@ -61,7 +61,7 @@ impl Switches {
                     ClusterLabel::Assert,
                 ])
                 .unwrap_or_default(),
-            own_node: rng.choice([OwnNode::Allow, OwnNode::Policy]).unwrap_or_default(),
+            own_node: OwnNode::Allow,
         }
     }
 }

@@ -15,6 +15,7 @@ impl ClusterSet {
         let of_nodes: BTreeSet<IpAddr> = self.node_addresses().collect();
         let mut taken = of_nodes.clone();
         for cluster in self.clusters.values_mut() {
+            leave_unknown_nodes(cluster);
             for pod in cluster.objects.iter_mut().filter(|object| object["kind"] == "Pod") {
                 if has_own_addresses(pod) {
                     keep_addresses(&mut pod["status"], |address| taken.insert(address));
@@ -43,6 +44,16 @@ impl ClusterSet {
     }
 }
 
+/// A node that has no addresses cannot be built, nor what runs there.
+fn leave_unknown_nodes(cluster: &mut Cluster) {
+    cluster.nodes.retain(|_, addresses| !addresses.is_empty());
+    let nodes = &cluster.nodes;
+    cluster.objects.retain(|object| {
+        let node = object["spec"]["nodeName"].as_str();
+        object["kind"] != "Pod" || node.is_none_or(|node| nodes.contains_key(node))
+    });
+}
+
 /// Whether it is a pod that is alive and has a network of its own.
 fn has_own_addresses(object: &Value) -> bool {
     let phase = &object["status"]["phase"];
@@ -55,6 +66,9 @@ fn keep_addresses(status: &mut Value, mut keep: impl FnMut(IpAddr) -> bool) {
     let kept: Vec<IpAddr> = addresses(&json!({"status": status}))
         .filter(|address| is_unicast(address) && keep(*address))
         .collect();
+    if !status.is_object() {
+        *status = json!({});
+    }
     let entries: Vec<Value> = kept.iter().map(|address| json!({"ip": address})).collect();
     status["podIPs"] = json!(entries);
     status["podIP"] = json!(kept.first());

@@ -1,7 +1,7 @@
 //! Random pods: of one family, of both, of several addresses; pending, finished, terminating, on the host network, on no
 //! node; with addresses that another pod has, in the same cluster and in another.
 
-use super::{CONTAINER_PORTS, Generator, PORT_NAMES, PORTS, TRANSPORTS};
+use super::{CLUSTER_LABEL, CLUSTERS, Families, Generator, UNKNOWN_NODE};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -17,11 +17,15 @@ impl Generator<'_> {
         } else {
             self.addresses(number)
         };
-        let mut status = json!({"phase": self.phase(), "hostIP": nodes[node].first()});
+        let mut status = json!({"phase": self.phase()});
+        self.write_host(&nodes[node], &mut status);
         self.write_addresses(&addresses, &mut status);
         let mut spec = json!({"containers": self.containers(), "initContainers": self.init_containers()});
-        if !self.one_in(16) {
-            spec["nodeName"] = json!(node);
+        match self.rng.u8(..32) {
+            0..2 => {}
+            2 => spec["nodeName"] = json!(""),
+            3..5 => spec["nodeName"] = json!(UNKNOWN_NODE),
+            _ => spec["nodeName"] = json!(node),
         }
         if host_network {
             spec["hostNetwork"] = json!(true);
@@ -38,9 +42,13 @@ impl Generator<'_> {
         }
         if self.one_in(8) {
             // An ordinary pod label (S108).
-            metadata["labels"]["cluster.clusterset.k8s.io/cluster-name"] = json!(self.pick(&super::CLUSTERS));
+            metadata["labels"][CLUSTER_LABEL] = json!(self.pick(&CLUSTERS));
         }
-        json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status})
+        let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status});
+        if self.one_in(16) {
+            self.make_odd(&mut pod);
+        }
+        pod
     }
 
     fn phase(&mut self) -> &'static str {
@@ -62,6 +70,11 @@ impl Generator<'_> {
             4 if self.one_in(4) => (0, 0),
             _ => (1, 1),
         };
+        let (v4, v6) = match self.families {
+            Families::Both => (v4, v6),
+            Families::V4 => (v4, 0),
+            Families::V6 => (0, v6),
+        };
         let mut addresses = Vec::new();
         for host in 0..v4 {
             let fresh = Ipv4Addr::new(10, 0, self.index, 1 + number + 8 * host);
@@ -72,25 +85,38 @@ impl Generator<'_> {
             let fresh = Ipv6Addr::new(0xfd00, 0, 0, self.index.into(), 0, 0, 0, host.into());
             addresses.push(self.fresh_or_used(fresh.into()));
         }
+        if self.one_in(4) {
+            // The kubelet lists the cluster's first family first.
+            addresses.reverse();
+        }
         addresses
     }
 
     /// Now and then an address that some pod has already (S83, S113).
     fn fresh_or_used(&mut self, fresh: IpAddr) -> IpAddr {
-        let same_family: Vec<_> = self
-            .used
-            .iter()
-            .copied()
-            .filter(|used| used.is_ipv4() == fresh.is_ipv4())
-            .collect();
-        if !same_family.is_empty() && self.one_in(6) {
-            return self.pick(&same_family);
+        let taken = self.used.iter().copied();
+        let taken: Vec<_> = taken.filter(|used| used.is_ipv4() == fresh.is_ipv4()).collect();
+        if !taken.is_empty() && self.one_in(6) {
+            return self.pick(&taken);
         }
         self.used.push(fresh);
         fresh
     }
 
-    /// As the kubelet writes them; now and then only the older field (I2), or with entries that are no pod's (S92).
+    /// The addresses of its node, of which an old kubelet writes only the first.
+    fn write_host(&mut self, addresses: &BTreeSet<IpAddr>, status: &mut Value) {
+        if self.one_in(8) {
+            return;
+        }
+        status["hostIP"] = json!(addresses.first());
+        if !self.one_in(4) {
+            let entries: Vec<Value> = addresses.iter().map(|address| json!({"ip": address})).collect();
+            status["hostIPs"] = json!(entries);
+        }
+    }
+
+    /// As the kubelet writes them; now and then only the older field (I2), one twice (I3), or with entries that are no
+    /// pod's (S92).
     fn write_addresses(&mut self, addresses: &[IpAddr], status: &mut Value) {
         let Some(first) = addresses.first() else { return };
         status["podIP"] = json!(first);
@@ -98,57 +124,13 @@ impl Generator<'_> {
             return;
         }
         let mut entries: Vec<Value> = addresses.iter().map(|address| json!({"ip": address})).collect();
+        if self.one_in(16) {
+            entries.push(json!({"ip": first}));
+        }
         if self.one_in(8) {
-            let odd = [
-                "",
-                "x",
-                "0.0.0.0",
-                "127.0.0.1",
-                "::1",
-                "::",
-                "224.0.0.1",
-                "ff02::1",
-                "::ffff:10.0.0.1",
-            ];
-            entries.push(json!({"ip": self.pick(&odd)}));
+            let odd = self.odd_address();
+            entries.insert(self.rng.usize(..=entries.len()), odd);
         }
         status["podIPs"] = json!(entries);
-    }
-
-    fn containers(&mut self) -> Vec<Value> {
-        let mut containers = vec![self.container("c1")];
-        if self.one_in(3) {
-            containers.push(self.container("c2"));
-        }
-        containers
-    }
-
-    /// A sidecar's ports count, those of an ordinary init container do not (S61).
-    fn init_containers(&mut self) -> Vec<Value> {
-        if self.one_in(2) {
-            return Vec::new();
-        }
-        let mut container = self.container("i1");
-        if let Some(policy) = self.pick(&[Some("Always"), Some("Always"), Some("OnFailure"), None]) {
-            container["restartPolicy"] = json!(policy);
-        }
-        vec![container]
-    }
-
-    fn container(&mut self, name: &str) -> Value {
-        let mut ports = Vec::new();
-        for port_name in PORT_NAMES {
-            if !self.one_in(3) {
-                let mut port = json!({"name": port_name, "containerPort": self.pick(&PORTS[..CONTAINER_PORTS])});
-                if self.one_in(2) {
-                    port["protocol"] = json!(self.pick(&TRANSPORTS));
-                }
-                ports.push(port);
-            }
-        }
-        if self.one_in(4) {
-            ports.push(json!({"containerPort": self.pick(&PORTS[..CONTAINER_PORTS]), "protocol": "TCP"}));
-        }
-        json!({"name": name, "image": "example.com/x", "ports": ports})
     }
 }

@@ -1,11 +1,34 @@
 //! Random policies: every form of peer and port, overlapping blocks with nested excepts, and here and there a void piece.
 
-use super::{CLUSTERS, Generator, KEYS, NAMESPACES, PORT_NAMES, PORTS, TRANSPORTS, VALUES};
+use super::{Generator, NAMESPACES, PORT_NAMES, PORTS, TRANSPORTS};
 use serde_json::{Map, Value, json};
 
 impl Generator<'_> {
-    /// The policy of this number in its cluster.
+    /// The policy of this number in its cluster. That it is to be deleted makes no difference (P29).
     pub(super) fn policy(&mut self, number: u8) -> Value {
+        let mut metadata = json!({
+            "namespace": self.pick(&NAMESPACES),
+            "name": format!("np{number}"),
+            "uid": format!("{}-np{number}", self.name),
+            "resourceVersion": "1",
+            "generation": 1,
+        });
+        if self.one_in(12) {
+            metadata["deletionTimestamp"] = json!("2025-01-01T00:00:00Z");
+        }
+        let mut policy = json!({
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": metadata,
+            "spec": self.spec(),
+        });
+        if self.one_in(24) {
+            self.make_spec_odd(&mut policy);
+        }
+        policy
+    }
+
+    fn spec(&mut self) -> Map<String, Value> {
         let mut spec = Map::new();
         match self.rng.u8(..8) {
             0..3 => drop(spec.insert("podSelector".to_owned(), json!({}))),
@@ -16,9 +39,12 @@ impl Generator<'_> {
             match self.rng.u8(..8) {
                 0 if self.one_in(8) => drop(spec.insert(direction.to_owned(), json!({peers: []}))),
                 0 => {}
-                1 => drop(spec.insert(direction.to_owned(), json!([]))),
+                1 => drop(spec.insert(direction.to_owned(), self.one_of([json!([]), json!([]), Value::Null]))),
                 _ => {
-                    let rules: Vec<Value> = (0..self.rng.u8(1..=3)).map(|_| self.rule(peers)).collect();
+                    let mut rules: Vec<Value> = (0..self.rng.u8(1..=3)).map(|_| self.rule(peers)).collect();
+                    if self.one_in(12) {
+                        rules.push(rules[0].clone());
+                    }
                     spec.insert(direction.to_owned(), json!(rules));
                 }
             }
@@ -34,18 +60,7 @@ impl Generator<'_> {
         if let Some(types) = types {
             spec.insert("policyTypes".to_owned(), types);
         }
-        json!({
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "NetworkPolicy",
-            "metadata": {
-                "namespace": self.pick(&NAMESPACES),
-                "name": format!("np{number}"),
-                "uid": format!("{}-np{number}", self.name),
-                "resourceVersion": "1",
-                "generation": 1,
-            },
-            "spec": spec,
-        })
+        spec
     }
 
     fn rule(&mut self, peers: &str) -> Value {
@@ -76,116 +91,6 @@ impl Generator<'_> {
             2..4 => json!({"namespaceSelector": self.namespace_selector()}),
             4..6 => json!({"podSelector": self.pod_selector(), "namespaceSelector": self.namespace_selector()}),
             _ => json!({"ipBlock": self.block()}),
-        }
-    }
-
-    /// A selector of pods, by itself good but for one in many.
-    pub(super) fn pod_selector(&mut self) -> Value {
-        if self.one_in(24) {
-            return self.void_selector();
-        }
-        if self.one_in(4) {
-            return json!({});
-        }
-        if self.one_in(16) {
-            return json!({"matchLabels": {"cluster.clusterset.k8s.io/cluster-name": self.pick(&CLUSTERS)}});
-        }
-        self.selector()
-    }
-
-    /// A selector of namespaces, often by cluster or name.
-    pub(super) fn namespace_selector(&mut self) -> Value {
-        if self.one_in(24) {
-            return self.void_selector();
-        }
-        match self.rng.u8(..8) {
-            0 => json!({}),
-            1..4 => self.selector_of("cluster.clusterset.k8s.io/cluster-name", &CLUSTERS),
-            4..6 => self.selector_of("kubernetes.io/metadata.name", &NAMESPACES),
-            _ => self.selector(),
-        }
-    }
-
-    fn selector(&mut self) -> Value {
-        let key = self.pick(&KEYS);
-        let mut selector = self.selector_of(key, &VALUES);
-        if self.one_in(4) {
-            let (key, value) = (self.pick(&KEYS), self.pick(&VALUES));
-            selector["matchLabels"] = json!({key: value});
-        }
-        selector
-    }
-
-    /// One requirement on a key.
-    fn selector_of(&mut self, key: &str, values: &[&str]) -> Value {
-        let expression = match self.rng.u8(..6) {
-            0..2 => return json!({"matchLabels": {key: self.pick(values)}}),
-            2 => json!({"key": key, "operator": "In", "values": self.some(values)}),
-            3 => json!({"key": key, "operator": "NotIn", "values": self.some(values)}),
-            4 => json!({"key": key, "operator": "Exists"}),
-            _ => json!({"key": key, "operator": "DoesNotExist"}),
-        };
-        json!({"matchExpressions": [expression]})
-    }
-
-    /// A block, often one with excepts, which may be nested, equal, wider, elsewhere or of the other family (P12).
-    pub(super) fn block(&mut self) -> Value {
-        let v4 = self.one_in(2);
-        let mut block = json!({"cidr": self.cidr(v4)});
-        if self.one_in(2) {
-            let except: Vec<String> = (0..self.rng.u8(1..=3))
-                .map(|_| {
-                    let v4 = v4 != self.one_in(8);
-                    self.narrow_cidr(v4)
-                })
-                .collect();
-            block["except"] = json!(except);
-        }
-        if self.one_in(16) {
-            block["except"] = json!(["0.0.0.0/1", "128.0.0.0/1", "::/0"]);
-        }
-        if self.one_in(6) {
-            block = self.void_block();
-        }
-        block
-    }
-
-    fn cidr(&mut self, v4: bool) -> String {
-        let (index, host) = (self.rng.u8(..4), self.rng.u8(1..16));
-        let choices = if v4 {
-            vec![
-                "0.0.0.0/0".to_owned(),
-                "10.0.0.0/8".to_owned(),
-                "010.000.0.0/8".to_owned(),
-                "192.168.0.0/16".to_owned(),
-                format!("10.0.{index}.0/24"),
-                format!("10.0.{index}.{host}/29"),
-                format!("10.0.{index}.{host}/31"),
-                format!("10.0.{index}.{host}/32"),
-                "198.51.100.0/24".to_owned(),
-            ]
-        } else {
-            vec![
-                "::/0".to_owned(),
-                "fd00::/8".to_owned(),
-                "fd00::/48".to_owned(),
-                format!("fd00:0:0:{index}::/64"),
-                format!("fd00:0:0:{index}::{host:x}/125"),
-                format!("fd00:0:0:{index}::{host:x}/127"),
-                format!("fd00:0:0:{index}::{host:x}/128"),
-                "2001:db8::/32".to_owned(),
-            ]
-        };
-        choices[self.rng.usize(..choices.len())].clone()
-    }
-
-    /// Seldom one that leaves nothing.
-    fn narrow_cidr(&mut self, v4: bool) -> String {
-        loop {
-            let cidr = self.cidr(v4);
-            if !cidr.ends_with("/0") && !cidr.ends_with("/8") || self.one_in(8) {
-                return cidr;
-            }
         }
     }
 

@@ -11,6 +11,9 @@ impl Generator<'_> {
             json!({other: []}),
             Value::Null,
             json!({"ports": {}}),
+            json!({peers: {}}),
+            json!({peers: "any", "ports": []}),
+            json!([]),
             json!("any"),
         ])
     }
@@ -27,6 +30,9 @@ impl Generator<'_> {
             json!({"ipBlock": good, "namespaceSelector": {}}),
             json!({"podSelector": pods, "clusterSelector": {}}),
             json!({"podSelector": {}, "namespaceSelector": []}),
+            json!({"ipBlock": {}}),
+            json!({"ipBlock": "0.0.0.0/0"}),
+            json!([]),
         ])
     }
 
@@ -55,6 +61,11 @@ impl Generator<'_> {
         self.one_of([
             json!({"matchExpressions": [expression]}),
             json!({"matchLabels": {"app": 1}}),
+            json!({"matchLabels": {"app": null}}),
+            json!({"matchLabels": {"app": "x".repeat(64)}}),
+            json!({"matchLabels": {"app/": "web"}}),
+            json!({"matchLabels": ["app"]}),
+            json!({"matchExpressions": {}}),
             json!({"matchFields": {}}),
             json!([]),
         ])
@@ -76,6 +87,13 @@ impl Generator<'_> {
                 "10.0.0/8",
                 "10.0.0.256/8",
                 "/0",
+                "10.0.0.0/",
+                "10.0.0.0/8/8",
+                "0x0a.0.0.0/8",
+                "10.0.0.0.0/8",
+                "::ffff:0:0/96",
+                "::ffff:010.0.0.1/128",
+                "example.com/24",
             ]
             .map(|text| json!(text)),
         );
@@ -114,6 +132,11 @@ impl Generator<'_> {
             json!({"protocol": "ICMP"}),
             json!({"protocol": 6, "port": 80}),
             json!({"port": 80, "direction": "in"}),
+            json!({"port": [80]}),
+            json!({"port": "-a"}),
+            json!({"port": "http", "protocol": "udp"}),
+            json!({"port": 80, "endPort": "81"}),
+            json!([]),
             json!("http"),
             Value::Null,
         ])
@@ -126,11 +149,28 @@ impl Generator<'_> {
             json!(["Egress", "Forward"]),
             json!(["Ingress", "Ingress", "Egress"]),
             json!(["Forward"]),
+            json!(["Forward", "Egress", null, 5]),
+            json!("Egress"),
+            json!({}),
             Value::Null,
         ])
     }
 
-    fn one_of<const N: usize>(&mut self, choices: [Value; N]) -> Value {
-        choices[self.rng.usize(..N)].clone()
+    /// A whole spec, or the field that says whom it is for, that is nothing of the kind (P22).
+    pub(super) fn make_spec_odd(&mut self, policy: &mut Value) {
+        if self.one_in(2) {
+            policy["spec"] = self.one_of([Value::Null, json!({}), json!([]), json!("x"), json!(true)]);
+        } else {
+            policy["spec"]["podSelector"] = self.one_of([
+                Value::Null,
+                json!([]),
+                json!("app=web"),
+                json!(5),
+                json!({"matchFields": {}}),
+            ]);
+        }
+        if self.one_in(4) {
+            policy.as_object_mut().map(|policy| policy.remove("spec"));
+        }
     }
 }

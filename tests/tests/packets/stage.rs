@@ -59,7 +59,7 @@ impl Stage<'_> {
             ends.retain(|end| fabric.locate(end).is_some());
             let range = Range::open(&fabric, ends, probes).await.unwrap();
             range.baseline().await.unwrap();
-            let rulesets = product::rulesets(&world);
+            let rulesets = product::rulesets(&world, Switches::default());
             let stage = Stage {
                 without_excepts: without_excepts(&rulesets),
                 rulesets,

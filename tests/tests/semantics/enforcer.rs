@@ -91,12 +91,18 @@ pub struct Outcome {
 
 impl Enforcer {
     /// One that knows nothing yet.
-    pub fn new(node: &NodeName, history: &History, addresses: BTreeSet<IpAddr>, now: Instant) -> Self {
+    pub fn new(
+        node: &NodeName,
+        history: &History,
+        addresses: BTreeSet<IpAddr>,
+        switches: Switches,
+        now: Instant,
+    ) -> Self {
         let machine = Machine::new(
             Node {
                 cluster: ClusterName::new(&node.cluster).unwrap(),
                 name: node.name.as_str().into(),
-                switches: Switches::default(),
+                switches,
             },
             now,
         );

@@ -5,6 +5,7 @@
 
 use super::enforcer::{Enforcer, LONG, Outcome, Stream};
 use super::history::{Feed, History};
+use enforcer::switches::Switches;
 use fastrand::Rng;
 use hub::inventory::{Connection, Observed};
 use hub::machine::{Input, Machine, Output};
@@ -56,7 +57,7 @@ impl Simulation {
         clippy::disallowed_methods,
         reason = "an Instant comes from nowhere else; only differences to it count"
     )]
-    pub fn new(world: &ClusterSet, nodes: &[NodeName], seed: u64) -> Self {
+    pub fn new(world: &ClusterSet, switches: Switches, nodes: &[NodeName], seed: u64) -> Self {
         let now = Instant::now();
         let mut rng = Rng::with_seed(seed);
         let (earlier, detour) = (ClusterSet::random(rng.u64(..)), ClusterSet::random(rng.u64(..)));
@@ -86,7 +87,7 @@ impl Simulation {
             let addresses = world.clusters[&node.cluster].nodes[&node.name].clone();
             (
                 node.clone(),
-                Enforcer::new(node, &histories[&node.cluster], addresses, now),
+                Enforcer::new(node, &histories[&node.cluster], addresses, switches, now),
             )
         });
         Self {
