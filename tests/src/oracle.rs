@@ -112,7 +112,7 @@ impl<'w> Judge<'w> {
                     node: on, pod: other, ..
                 },
             ) if node == on && pod == other => self.reaches_itself(),
-            (End::Node { node, .. }, End::Pod { node: on, .. }) if node == on => self.from_own_node(),
+            (End::Node { node, .. }, End::Pod { node: on, .. }) if node == on => self.own_node_comes_in(),
             (End::Pod { node, .. }, End::Node { node: own, .. }) if node == own => self.to_own_node(node, connection),
             (End::Node { .. }, End::Pod { .. }) | (End::Pod { .. }, End::Node { .. }) => {
                 // S76: another node is outside of every cluster.
@@ -130,7 +130,7 @@ impl<'w> Judge<'w> {
     }
 
     /// S67: whatever comes from a pod's own node is allowed.
-    fn from_own_node(&self) -> bool {
+    fn own_node_comes_in(&self) -> bool {
         self.cite(67);
         true
     }

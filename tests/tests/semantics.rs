@@ -26,9 +26,10 @@ use semantics::parallel;
 use semantics::product::{self, Rulesets};
 use semantics::settings::Settings;
 use semantics::simulation::Simulation;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use tests::oracle::{End, Judge, NodeName, Probe, Switches, Transport, Verdict, World, crossed};
+use std::net::IpAddr;
+use tests::oracle::{End, Judge, Probe, Switches, Transport, Verdict, World, crossed};
 use tests::worlds::{CONTAINER_PORTS, ClusterSet, PORTS, shrink::shrink};
 
 /// The share of each verdict below which worlds have become too dull to trust: a twentieth.
@@ -179,7 +180,7 @@ const WORLDS_AT_ONCE: u64 = 128;
 /// rulesets and the oracle agree on.
 #[test]
 fn compiled_rulesets_do_what_the_policies_mean() {
-    let Settings { verdicts, mut seed, .. } = Settings::from_env();
+    let Settings { verdicts, mut seed, .. } = Settings::get();
     let mut tally = Tally::default();
     while tally.total() < verdicts {
         let seeds = seed..seed + WORLDS_AT_ONCE;
@@ -214,7 +215,7 @@ fn judge_random(seed: u64) -> (Tally, Option<Disagreement>) {
 /// S15, S16, S120: names, ages, labels and annotations of policies, repetition and order change no verdict.
 #[test]
 fn how_policies_are_written_does_not_show_in_verdicts() {
-    let Settings { worlds, seed, .. } = Settings::from_env();
+    let Settings { worlds, seed, .. } = Settings::get();
     parallel::each(seed..seed + worlds / WAYS, |seed| {
         let (world, ends, switches) = changing(seed);
         let before = passing(&world, switches, &ends, &probes(seed));
@@ -232,7 +233,7 @@ fn how_policies_are_written_does_not_show_in_verdicts() {
 /// S14: a rule more refuses nothing that was allowed.
 #[test]
 fn another_rule_only_allows() {
-    let Settings { worlds, seed, .. } = Settings::from_env();
+    let Settings { worlds, seed, .. } = Settings::get();
     let opened = parallel::each(seed..seed + worlds / WAYS, |seed| {
         let (world, ends, switches) = changing(seed);
         let mut rng = fastrand::Rng::with_seed(seed);
@@ -246,23 +247,27 @@ fn another_rule_only_allows() {
         usize::from(before != after)
     });
     let opened: usize = opened.into_iter().sum();
-    assert!(opened > 0, "no rule of any world opened anything");
+    assert!(
+        opened > 0 || worlds < Settings::WORLDS,
+        "no rule of any world opened anything"
+    );
 }
 
 /// S3, S14, S98: a policy more says nothing of connections that have no end in its namespace and cluster.
 #[test]
 fn another_policy_concerns_its_namespace_only() {
-    let Settings { worlds, seed, .. } = Settings::from_env();
+    let Settings { worlds, seed, .. } = Settings::get();
     let changes = parallel::each(seed..seed + worlds / WAYS, |seed| {
         let (world, ends, switches) = changing(seed);
         let mut rng = fastrand::Rng::with_seed(seed);
         let Some((changed, cluster, namespace)) = change::with_another_policy(world.clone(), &mut rng) else {
             return 0;
         };
-        let concerned = |end: &End| {
-            let own = |node: &NodeName, pod: &(String, String)| node.cluster == cluster && pod.0 == namespace;
-            matches!(end, End::Pod { node, pod, .. } if own(node, pod))
-        };
+        let own =
+            |end: &&End| matches!(end, End::Pod { node, pod, .. } if node.cluster == cluster && pod.0 == namespace);
+        // By address: several pods may claim one (S113).
+        let own: BTreeSet<IpAddr> = ends.iter().filter(own).map(End::address).collect();
+        let concerned = |end: &End| own.contains(&end.address());
         let probes = probes(seed);
         let before = passing(&world, switches, &ends, &probes);
         let after = passing(&changed, switches, &ends, &probes);
@@ -276,7 +281,10 @@ fn another_policy_concerns_its_namespace_only() {
         usize::from(before != after)
     });
     let changes: usize = changes.into_iter().sum();
-    assert!(changes > 0, "no policy of any world changed anything");
+    assert!(
+        changes > 0 || worlds < Settings::WORLDS,
+        "no policy of any world changed anything"
+    );
 }
 
 /// A world to be changed.
@@ -299,7 +307,7 @@ const LEAST_HAPPENINGS: u64 = 50;
 /// C3, C5, C6, C7, C8, C16, W1, W3, W4, W5: whatever happened before.
 #[test]
 fn the_path_to_a_world_does_not_show_in_its_rulesets() {
-    let Settings { worlds, seed, .. } = Settings::from_env();
+    let Settings { worlds, seed, .. } = Settings::get();
     let mut happened = Happening::ALL.map(|happening| (happening, 0)).into();
     for one in parallel::each(seed..seed + worlds, happen) {
         add(&mut happened, one);

@@ -63,9 +63,8 @@ impl<'w> Judge<'w> {
             // S127: a bad `podSelector` isolates the namespace and allows nothing.
             (Err(void), _) => place.void(*void),
             (Ok(_), None) => self.nothing(policy, place.direction),
-            (Ok(_), Some(rules)) => rules
-                .iter()
-                .fold(false, |allowed, rule| place.rule_matches(rule) || allowed),
+            // All of them, so that each has its say.
+            (Ok(_), Some(rules)) => rules.iter().filter(|rule| place.rule_matches(rule)).count() > 0,
         }
     }
 

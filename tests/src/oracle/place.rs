@@ -101,12 +101,11 @@ impl<'w> Place<'_, 'w> {
         if list.iter().all(Result::is_err) {
             self.cite(60);
         }
-        list.iter().fold(false, |any, piece| {
-            let matches = match piece {
-                Ok(piece) => matches(piece),
-                Err(void) => self.void(*void),
-            };
-            any || matches
-        })
+        let matches = |piece: &&Piece<T>| match piece {
+            Ok(piece) => matches(piece),
+            Err(void) => self.void(*void),
+        };
+        // All of them, so that each has its say.
+        list.iter().filter(matches).count() > 0
     }
 }

@@ -61,7 +61,9 @@ pub fn doubled(mut world: ClusterSet, rng: &mut Rng) -> ClusterSet {
                 double(rules, rng);
                 for rule in rules.as_array_mut().into_iter().flatten() {
                     for list in [peers, "ports"] {
-                        rule.get_mut(list).map(|list| double(list, rng));
+                        if let Some(list) = rule.get_mut(list) {
+                            double(list, rng);
+                        }
                     }
                 }
             }

@@ -1,8 +1,13 @@
 //! How much is judged, and from which seed on.
 
 use std::num::ParseIntError;
+use std::sync::LazyLock;
+
+/// What the environment says, once for all tests.
+static SETTINGS: LazyLock<Settings> = LazyLock::new(Settings::from_env);
 
 /// What the environment may change.
+#[derive(Clone, Copy)]
 pub struct Settings {
     /// How many connections to judge, at least.
     pub verdicts: u64,
@@ -25,9 +30,14 @@ impl Settings {
     /// How many hexadecimal digits of a commit make a seed: few enough that it can be counted up from and multiplied.
     const DIGITS: usize = 12;
 
+    /// As the environment says.
+    pub fn get() -> Self {
+        *SETTINGS
+    }
+
     /// From `VERDICTS`, `WORLDS` and `SEED`, or, for the last, from `COMMIT`: each commit is judged in worlds of its own. Says
     /// which seed it is.
-    pub fn from_env() -> Self {
+    fn from_env() -> Self {
         let seed = match (number("SEED"), variable("COMMIT")) {
             (Some(seed), _) => seed,
             (None, Some(commit)) => {
