@@ -118,14 +118,13 @@ fn walk(ruleset: &Ruleset, (family, packet, entry): (TableFamily, &Packet, Optio
         packet,
         entry,
     };
-    let mut hooked: Vec<(Hook, i32, &ChainName)> = table
-        .chains
-        .keys()
-        .filter_map(|name| Base::of(name).map(|base| (base.hook(), base.priority(), name)))
-        .filter(|(hook, ..)| hooks.contains(hook))
-        .collect();
-    hooked.sort();
-    hooked.into_iter().all(|(_, _, chain)| match walk.chain(chain) {
+    let mut bases = Base::ALL;
+    bases.sort_by_key(|base| (base.hook(), base.priority(), base.name()));
+    let bases = bases.into_iter().filter(|base| hooks.contains(&base.hook()));
+    let mut hooked = bases
+        .map(|base| ChainName::fixed(base.name()))
+        .filter(|chain| table.chains.contains_key(chain));
+    hooked.all(|chain| match walk.chain(&chain) {
         End::Accept | End::Return => true,
         End::Drop => false,
     })

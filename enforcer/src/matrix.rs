@@ -2,14 +2,16 @@
 //!
 //! Shell: reads manifests, prints verdicts. They are [`crate::offline`]'s.
 
-use crate::offline::ends::{Exchange, Probe, Table};
-use crate::offline::judge::Judge;
+use crate::offline::ends::{Exchange, Probe};
+use crate::offline::tables::tables;
 use crate::offline::{grid, load};
 use crate::screen::{self, Ink};
 use crate::switches::Switches;
 use anyhow::{Context, Result};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,8 +47,8 @@ pub fn run(matrix: &Matrix) -> Result<ExitCode> {
         None => set.ends(),
         Some(file) => load::ends(file, |end| set.knows(end))?,
     };
-    let judge = Judge::new(&set);
-    let tables: Vec<Table> = matrix.probes.iter().map(|&probe| judge.table(&ends, probe)).collect();
+    let workers = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let tables = tables(&set, &ends, &matrix.probes, workers);
     let text = match matrix.format {
         Format::Json => serde_json::to_string(&Exchange::new(&ends, &tables))?,
         Format::Table => grid::matrix(&ends, &tables, Ink::of_stdout()),

@@ -11,7 +11,7 @@ use crate::ruleset::Ruleset;
 use crate::switches::Switches;
 use proto::mirror::{Mirror, Part};
 use proto::model::ClusterName;
-use proto::observe::{Namespace, Phase, Pod};
+use proto::observe::{Namespace, Pod};
 use proto::pods::{self, Pods};
 use proto::watch::Event;
 use serde::de::DeserializeOwned;
@@ -124,6 +124,12 @@ impl ClusterSet {
         self.clusters.get(&name.cluster)?.pods.get(&name.namespace, &name.name)
     }
 
+    /// The node that a pod runs on.
+    pub fn node_of(&self, name: &PodName) -> Option<NodeName> {
+        let node = self.pod(name)?.node.as_deref()?;
+        Some(self.clusters.get(&name.cluster)?.node_name(node))
+    }
+
     /// Whether an end can be judged: any address, and every pod that a manifest has.
     pub fn knows(&self, end: &End) -> bool {
         match end {
@@ -143,7 +149,7 @@ impl ClusterSet {
         };
         let mut usable = pod.addresses.clone();
         usable.retain(|address| match pod.host_network {
-            true => !matches!(pod.phase, Phase::Succeeded | Phase::Failed),
+            true => !pod.is_finished(),
             false => cluster.owners(*address).iter().any(|owner| Arc::ptr_eq(owner, pod)),
         });
         let status = &object.raw["status"];
@@ -223,7 +229,7 @@ impl Cluster {
                             .entry(node.clone())
                             .or_default()
                             .addresses
-                            .extend(node_addresses(&pod, &object.raw));
+                            .extend(pod.node_addresses());
                     }
                     pods.push(pod);
                 }
@@ -341,24 +347,6 @@ fn complain(cluster: &ClusterName, object: &Object, rejected: &[String], complai
         let (field, reason) = line.split_once(": ").unwrap_or(("", line));
         complaints.push(object.complaint(cluster, field, format!("{reason}; it is left out")));
     }
-}
-
-/// What a pod that has not finished says of its node's addresses.
-fn node_addresses(pod: &Pod, raw: &Value) -> BTreeSet<IpAddr> {
-    if matches!(pod.phase, Phase::Succeeded | Phase::Failed) {
-        return BTreeSet::new();
-    }
-    let status = &raw["status"];
-    let listed = status["hostIPs"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|entry| &entry["ip"]);
-    let mut addresses: BTreeSet<IpAddr> = listed.chain([&status["hostIP"]]).filter_map(address).collect();
-    if pod.host_network {
-        addresses.extend(&pod.addresses);
-    }
-    addresses
 }
 
 /// `InternalIP` and `ExternalIP` of a Node object.
