@@ -194,6 +194,8 @@ fn options(duplicate_keys: DuplicateKeyPolicy) -> Options {
         budget: budget,
         duplicate_keys: duplicate_keys,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+        // A namespace that is called y is called y (YAML 1.2), though kubectl takes that for true and then refuses it.
+        strict_booleans: true,
         with_snippet: false,
     }
 }
