@@ -4,7 +4,7 @@
 
 use crate::dataplane;
 use crate::machine::{Input, Machine, Output};
-use crate::metrics::{ClusterLabel, Metrics};
+use crate::metrics::{ClusterLabel, KindLabel, Metrics};
 use crate::notice::Notice;
 use crate::status::{Readiness, Status};
 use proto::model::ClusterState;
@@ -169,9 +169,10 @@ fn publish(machine: &Machine, wires: &Wires, metrics: &Metrics) {
 fn show(status: &Status, metrics: &Metrics) {
     let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     metrics.policies.set(gauge(status.policies.len()));
-    metrics
-        .refused_pieces
-        .set(gauge(status.policies.values().map(|policy| policy.refused.len()).sum()));
+    for (kind, count) in status.refused_pieces() {
+        let label = KindLabel { kind: kind.name() };
+        metrics.refused_pieces.get_or_create(&label).set(gauge(count));
+    }
     metrics.isolated_pods.set(gauge(status.counts.isolated_pods));
     metrics.sets.set(gauge(status.counts.sets));
     metrics.members.set(gauge(status.counts.members));

@@ -18,12 +18,19 @@ pub struct ClusterLabel {
     pub state: &'static str,
 }
 
+/// The label that names a kind of piece of a policy.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct KindLabel {
+    /// Its word.
+    pub kind: &'static str,
+}
+
 /// All of them.
 #[derive(Debug)]
 pub struct Metrics {
     // What each means stands in its help text, below.
     pub(crate) policies: Gauge,
-    pub(crate) refused_pieces: Gauge,
+    pub(crate) refused_pieces: Family<KindLabel, Gauge>,
     pub(crate) isolated_pods: Gauge,
     pub(crate) sets: Gauge,
     pub(crate) members: Gauge,
@@ -57,6 +64,12 @@ impl Metrics {
             Unit::Seconds,
             enforced_seconds.clone(),
         );
+        let refused_pieces = Family::default();
+        registry.register(
+            "policy_pieces_refused",
+            "Pieces of NetworkPolicies that are not in force, by kind",
+            refused_pieces.clone(),
+        );
         let clusters = Family::default();
         registry.register(
             "cluster",
@@ -65,11 +78,7 @@ impl Metrics {
         );
         Self {
             policies: gauge(registry, "policies", "NetworkPolicies held"),
-            refused_pieces: gauge(
-                registry,
-                "refused_pieces",
-                "Pieces of NetworkPolicies that are not in force",
-            ),
+            refused_pieces,
             isolated_pods: gauge(
                 registry,
                 "isolated_pods",

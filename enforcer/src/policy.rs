@@ -81,8 +81,59 @@ pub struct Policy {
 pub struct Refused {
     /// Path of the field, for example `spec.ingress[0].from[1].ipBlock.cidr`.
     pub field: String,
+    /// What kind of piece it is.
+    pub kind: Kind,
     /// What is wrong with it and what follows, for people.
     pub reason: String,
+}
+
+/// What kind of piece is not in force: a word for metrics, reports and Events, few enough to count by.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Kind {
+    /// A `podSelector` or `namespaceSelector` (P1-P5).
+    Selector,
+    /// An entry of `from` or `to` that names nobody, or too much (P16).
+    Peer,
+    /// An `ipBlock` (P8, P9, P13).
+    IpBlock,
+    /// An entry of `ports` (P17-P20).
+    Port,
+    /// An entry of `policyTypes` (P21).
+    PolicyTypes,
+    /// A field that this release does not know (P23).
+    UnknownField,
+    /// Something else than the object or list that should be there.
+    Malformed,
+    /// What is beyond a limit (P25).
+    Limit,
+}
+
+impl Kind {
+    /// All, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Selector,
+        Self::Peer,
+        Self::IpBlock,
+        Self::Port,
+        Self::PolicyTypes,
+        Self::UnknownField,
+        Self::Malformed,
+        Self::Limit,
+    ];
+
+    /// Its word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Selector => "selector",
+            Self::Peer => "peer",
+            Self::IpBlock => "ip_block",
+            Self::Port => "port",
+            Self::PolicyTypes => "policy_types",
+            Self::UnknownField => "unknown_field",
+            Self::Malformed => "malformed",
+            Self::Limit => "limit",
+        }
+    }
 }
 
 impl fmt::Display for Refused {

@@ -2,7 +2,7 @@
 //!
 //! Pure.
 
-use crate::policy::{Policy, PolicyName};
+use crate::policy::{Kind, Policy, PolicyName};
 use crate::ruleset::Ruleset;
 use prost::Message;
 use proto::model::{ClusterName, ClusterState, Revision};
@@ -78,6 +78,15 @@ impl Status {
         hash.finalize().into()
     }
 
+    /// How many pieces of each kind are not in force.
+    pub fn refused_pieces(&self) -> BTreeMap<Kind, usize> {
+        let mut pieces = BTreeMap::from(Kind::ALL.map(|kind| (kind, 0)));
+        for refused in self.policies.values().flat_map(|policy| &policy.refused) {
+            *pieces.entry(refused.kind).or_default() += 1;
+        }
+        pieces
+    }
+
     /// As the hub is told.
     pub fn report(&self, cluster: &ClusterName, node: &str) -> wire::ReportRequest {
         let refused = |policy: &Arc<Policy>| -> Vec<wire::RefusedPolicy> {
@@ -87,6 +96,7 @@ impl Status {
                 generation: policy.generation,
                 field: refused.field.clone(),
                 reason: refused.reason.clone(),
+                kind: refused.kind.name().to_owned(),
             };
             policy.refused.iter().map(of).collect()
         };
@@ -119,4 +129,55 @@ fn fitting(refused: impl Iterator<Item = wire::RefusedPolicy>) -> Vec<wire::Refu
         fits
     };
     refused.take_while(fits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{NetworkPolicy, parse};
+    use serde_json::json;
+
+    /// P8, P18, P23: pieces that are not in force are counted by kind, and reported with it; no kind is left out.
+    #[test]
+    fn refused_pieces_are_counted_and_reported_by_kind() {
+        let name = PolicyName {
+            namespace: "shop".into(),
+            name: "odd".into(),
+        };
+        let spec = json!({"ingress": [
+            {"from": [{"ipBlock": {"cidr": "10.0.0.0/33"}}], "ports": [{"port": 0}, {"port": "80"}]},
+            {"unless": 1},
+        ]});
+        let policy = parse(&NetworkPolicy {
+            name: name.clone(),
+            uid: "1".into(),
+            generation: 3,
+            spec,
+        });
+        let status = Status {
+            applied: None,
+            policies: Arc::new(BTreeMap::from([(name, Arc::new(policy))])),
+            counts: Counts::default(),
+            clusters: BTreeMap::new(),
+            trouble: None,
+        };
+        let counted = status.refused_pieces().into_iter();
+        let counted: Vec<_> = counted.map(|(kind, count)| (kind.name(), count)).collect();
+        assert_eq!(
+            counted,
+            [
+                ("selector", 0),
+                ("peer", 0),
+                ("ip_block", 1),
+                ("port", 2),
+                ("policy_types", 0),
+                ("unknown_field", 1),
+                ("malformed", 0),
+                ("limit", 0)
+            ]
+        );
+        let report = status.report(&ClusterName::new("a").unwrap(), "n");
+        let kinds: Vec<&str> = report.refused.iter().map(|refused| refused.kind.as_str()).collect();
+        assert_eq!(kinds, ["ip_block", "port", "port", "unknown_field"]);
+    }
 }

@@ -4,7 +4,7 @@
 //! each that is void in the [`Report`].
 
 use super::written::List;
-use super::{MAX_KERNEL_RULES, MAX_REFUSED, Refused};
+use super::{Kind, MAX_KERNEL_RULES, MAX_REFUSED, Refused};
 use serde_json::Value;
 use std::fmt;
 
@@ -27,6 +27,7 @@ impl<'a> Field<'a> {
     pub(super) fn problem(&self, what: String) -> Problem {
         Problem {
             field: self.to_string(),
+            kind: None,
             what,
             follows: None,
         }
@@ -57,6 +58,7 @@ fn is_plain(name: &str) -> bool {
 #[derive(Debug)]
 pub(super) struct Problem {
     field: String,
+    kind: Option<Kind>,
     what: String,
     follows: Option<&'static str>,
 }
@@ -70,11 +72,20 @@ impl Problem {
         }
     }
 
+    /// Says of which kind the piece is, where that is not known by what is wrong with it.
+    pub(super) fn of(self, kind: Kind) -> Self {
+        Self {
+            kind: self.kind.or(Some(kind)),
+            ..self
+        }
+    }
+
     /// As people are told it, with what follows.
     pub(super) fn refused(&self, follows: &str) -> Refused {
         let what = cut(&self.what, PROBLEM);
         Refused {
             field: self.field.clone(),
+            kind: self.kind.unwrap_or(Kind::Malformed),
             reason: format!("{what}; {}", self.follows.unwrap_or(follows)),
         }
     }
@@ -145,6 +156,7 @@ impl Report {
         if self.omitted > 0 {
             self.refused.push(Refused {
                 field: "spec".to_owned(),
+                kind: Kind::Limit,
                 reason: format!("{} more pieces are not in force", self.omitted),
             });
         }
@@ -163,9 +175,15 @@ pub(super) fn members<'v, const N: usize>(
         return Err(field.problem(format!("{} is no object", shown(value))));
     };
     if let Some(name) = unknown_members(value, &names).next() {
-        return Err(field.member(name).problem("unknown field".to_owned()));
+        return Err(unknown(name, field));
     }
     Ok(names.map(|name| object.get(name).filter(|value| !value.is_null())))
+}
+
+/// The problem of a member that this release does not know.
+pub(super) fn unknown(name: &str, field: &Field<'_>) -> Problem {
+    let problem = field.member(name).problem("unknown field".to_owned());
+    problem.of(Kind::UnknownField)
 }
 
 /// The names of an object's members that are not among `names`.

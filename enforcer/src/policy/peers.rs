@@ -2,18 +2,18 @@
 //!
 //! Pure. Knows no pods: what a selector selects is [`proto::selector`]'s.
 
-use super::PolicyPeer;
 use super::blocks::{self, NoBlock};
 use super::fields::{Field, Problem, Report, members, shown, text};
 use super::selectors::selector;
 use super::written::{List, Peer};
+use super::{Kind, PolicyPeer};
 use ipnet::IpNet;
 use serde_json::Value;
 
 /// The list `from` or `to`.
 pub(super) fn peers(value: &Value, field: &Field<'_>, report: &mut Report) -> List<Peer> {
     report.list(value, field, "the peer matches nothing", |value, field, _| {
-        peer(value, field)
+        peer(value, field).map_err(|problem| problem.of(Kind::Peer))
     })
 }
 
@@ -21,7 +21,9 @@ fn peer(value: &Value, field: &Field<'_>) -> Result<Peer, Problem> {
     let [pods, namespaces, block] = members(value, field, ["podSelector", "namespaceSelector", "ipBlock"])?;
     match (pods, namespaces, block) {
         (None, None, None) => Err(field.problem("it names no podSelector, namespaceSelector or ipBlock".to_owned())),
-        (None, None, Some(block)) => ip_block(block, &field.member("ipBlock")),
+        (None, None, Some(block)) => {
+            ip_block(block, &field.member("ipBlock")).map_err(|problem| problem.of(Kind::IpBlock))
+        }
         (_, _, Some(_)) => Err(field.problem("ipBlock beside a selector".to_owned())),
         (pods, namespaces, None) => {
             let read =

@@ -4,7 +4,7 @@
 
 use super::fields::{Field, Problem, Report, members, shown};
 use super::written::List;
-use super::{PolicyPort, PortMatch};
+use super::{Kind, PolicyPort, PortMatch};
 use proto::model::Protocol;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ const MAX_NAME: usize = 15;
 /// The list `ports`.
 pub(super) fn ports(value: &Value, field: &Field<'_>, report: &mut Report) -> List<PolicyPort> {
     report.list(value, field, "the port matches nothing", |value, field, _| {
-        port(value, field)
+        port(value, field).map_err(|problem| problem.of(Kind::Port))
     })
 }
 

@@ -2,12 +2,17 @@
 //!
 //! Pure. What a requirement may look like is [`Requirement::new`]'s to say.
 
+use super::Kind;
 use super::fields::{Field, Problem, members, shown, text};
 use proto::selector::{Requirement, Selector};
 use serde_json::Value;
 
 /// A label selector. Anything odd about it is a problem: a requirement that is left out would widen it.
 pub(super) fn selector(value: &Value, field: &Field<'_>) -> Result<Selector, Problem> {
+    read(value, field).map_err(|problem| problem.of(Kind::Selector))
+}
+
+fn read(value: &Value, field: &Field<'_>) -> Result<Selector, Problem> {
     let [labels, expressions] = members(value, field, ["matchLabels", "matchExpressions"])?;
     let mut requirements = Vec::new();
     if let Some(labels) = labels {

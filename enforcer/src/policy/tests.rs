@@ -51,7 +51,7 @@ fn render(policy: &Policy) -> String {
         }
     }
     for refused in &policy.refused {
-        text += &format!("! {}: {}\n", refused.field, refused.reason);
+        text += &format!("! {refused} [{}]\n", refused.kind.name());
     }
     text
 }
@@ -112,20 +112,20 @@ fn spec_of_another_kind() {
     check(
         r"'open'",
         expect![[r#"
-        void podSelector
-        isolates ingress
-        isolates egress
-        ! spec: "open" is no object; the policy isolates its whole namespace in both directions and admits nothing
-    "#]],
+            void podSelector
+            isolates ingress
+            isolates egress
+            ! spec: "open" is no object; the policy isolates its whole namespace in both directions and admits nothing [malformed]
+        "#]],
     );
     check(
         r"[]",
         expect![[r#"
-        void podSelector
-        isolates ingress
-        isolates egress
-        ! spec: a list is no object; the policy isolates its whole namespace in both directions and admits nothing
-    "#]],
+            void podSelector
+            isolates ingress
+            isolates egress
+            ! spec: a list is no object; the policy isolates its whole namespace in both directions and admits nothing [malformed]
+        "#]],
     );
 }
 
@@ -170,20 +170,20 @@ fn policy_types_default_to_ingress_and_egress_if_there_are_egress_rules() {
     check(
         r"{egress: [null]}",
         expect![[r#"
-        pods []
-        isolates ingress
-        isolates egress
-        ! spec.egress[0]: null is no object; the rule admits nothing
-    "#]],
+            pods []
+            isolates ingress
+            isolates egress
+            ! spec.egress[0]: null is no object; the rule admits nothing [malformed]
+        "#]],
     );
     check(
         r"{egress: nonsense}",
         expect![[r#"
-        pods []
-        isolates ingress
-        isolates egress
-        ! spec.egress: "nonsense" is no list; nothing of it is in force
-    "#]],
+            pods []
+            isolates ingress
+            isolates egress
+            ! spec.egress: "nonsense" is no list; nothing of it is in force [malformed]
+        "#]],
     );
 }
 
@@ -220,30 +220,30 @@ fn unknown_policy_types_are_ignored() {
     check(
         r"{policyTypes: [Egress, ingress]}",
         expect![[r#"
-        pods []
-        isolates egress
-        ! spec.policyTypes[1]: "ingress" is no policy type: expected Ingress or Egress; it is ignored
-    "#]],
+            pods []
+            isolates egress
+            ! spec.policyTypes[1]: "ingress" is no policy type: expected Ingress or Egress; it is ignored [policy_types]
+        "#]],
     );
     check(
         r"{policyTypes: [Forward, null, 3], egress: [{}]}",
         expect![[r#"
-        pods []
-        isolates ingress
-        isolates egress
-          anybody on everything
-        ! spec.policyTypes[0]: "Forward" is no policy type: expected Ingress or Egress; it is ignored
-        ! spec.policyTypes[1]: null is no policy type: expected Ingress or Egress; it is ignored
-        ! spec.policyTypes[2]: 3 is no policy type: expected Ingress or Egress; it is ignored
-    "#]],
+            pods []
+            isolates ingress
+            isolates egress
+              anybody on everything
+            ! spec.policyTypes[0]: "Forward" is no policy type: expected Ingress or Egress; it is ignored [policy_types]
+            ! spec.policyTypes[1]: null is no policy type: expected Ingress or Egress; it is ignored [policy_types]
+            ! spec.policyTypes[2]: 3 is no policy type: expected Ingress or Egress; it is ignored [policy_types]
+        "#]],
     );
     check(
         r"{policyTypes: Egress}",
         expect![[r#"
-        pods []
-        isolates ingress
-        ! spec.policyTypes: "Egress" is no list; nothing of it is in force
-    "#]],
+            pods []
+            isolates ingress
+            ! spec.policyTypes: "Egress" is no list; nothing of it is in force [malformed]
+        "#]],
     );
 }
 
@@ -283,7 +283,7 @@ ingress:
             pods []
             isolates ingress
               pods [app in (web)] on everything
-            ! spec.ingress[0].from[0].podSelector.matchExpressions[0]: "in" is no operator: expected In, NotIn, Exists or DoesNotExist; the peer matches nothing
+            ! spec.ingress[0].from[0].podSelector.matchExpressions[0]: "in" is no operator: expected In, NotIn, Exists or DoesNotExist; the peer matches nothing [selector]
         "#]],
     );
 }
@@ -315,47 +315,47 @@ fn void_peers_do_not_become_anybody() {
     check(
         r"{ingress: [{from: [null]}]}",
         expect![[r#"
-        pods []
-        isolates ingress
-          nobody on everything
-        ! spec.ingress[0].from[0]: null is no object; the peer matches nothing
-    "#]],
+            pods []
+            isolates ingress
+              nobody on everything
+            ! spec.ingress[0].from[0]: null is no object; the peer matches nothing [peer]
+        "#]],
     );
     check(
         r"{ingress: [{from: [{}]}]}",
         expect![[r#"
-        pods []
-        isolates ingress
-          nobody on everything
-        ! spec.ingress[0].from[0]: it names no podSelector, namespaceSelector or ipBlock; the peer matches nothing
-    "#]],
+            pods []
+            isolates ingress
+              nobody on everything
+            ! spec.ingress[0].from[0]: it names no podSelector, namespaceSelector or ipBlock; the peer matches nothing [peer]
+        "#]],
     );
     check(
         r"{ingress: [{from: [{podSelector: null}]}]}",
         expect![[r#"
-        pods []
-        isolates ingress
-          nobody on everything
-        ! spec.ingress[0].from[0]: it names no podSelector, namespaceSelector or ipBlock; the peer matches nothing
-    "#]],
+            pods []
+            isolates ingress
+              nobody on everything
+            ! spec.ingress[0].from[0]: it names no podSelector, namespaceSelector or ipBlock; the peer matches nothing [peer]
+        "#]],
     );
     check(
         r"{ingress: [{from: anybody}]}",
         expect![[r#"
-        pods []
-        isolates ingress
-          nobody on everything
-        ! spec.ingress[0].from: "anybody" is no list; nothing of it is in force
-    "#]],
+            pods []
+            isolates ingress
+              nobody on everything
+            ! spec.ingress[0].from: "anybody" is no list; nothing of it is in force [malformed]
+        "#]],
     );
     check(
         r"{ingress: [{from: {}}]}",
         expect![[r#"
-        pods []
-        isolates ingress
-          nobody on everything
-        ! spec.ingress[0].from: an object is no list; nothing of it is in force
-    "#]],
+            pods []
+            isolates ingress
+              nobody on everything
+            ! spec.ingress[0].from: an object is no list; nothing of it is in force [malformed]
+        "#]],
     );
     check(
         r"{ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}, podSelector: {}}]}]}",
@@ -363,7 +363,7 @@ fn void_peers_do_not_become_anybody() {
             pods []
             isolates ingress
               nobody on everything
-            ! spec.ingress[0].from[0]: ipBlock beside a selector; the peer matches nothing
+            ! spec.ingress[0].from[0]: ipBlock beside a selector; the peer matches nothing [peer]
         "#]],
     );
 }
@@ -373,37 +373,37 @@ fn void_rules_admit_nothing() {
     check(
         r"{ingress: [null, 1, []]}",
         expect![[r#"
-        pods []
-        isolates ingress
-        ! spec.ingress[0]: null is no object; the rule admits nothing
-        ! spec.ingress[1]: 1 is no object; the rule admits nothing
-        ! spec.ingress[2]: a list is no object; the rule admits nothing
-    "#]],
+            pods []
+            isolates ingress
+            ! spec.ingress[0]: null is no object; the rule admits nothing [malformed]
+            ! spec.ingress[1]: 1 is no object; the rule admits nothing [malformed]
+            ! spec.ingress[2]: a list is no object; the rule admits nothing [malformed]
+        "#]],
     );
     check(
         r"{ingress: {}}",
         expect![[r#"
-        pods []
-        isolates ingress
-        ! spec.ingress: an object is no list; nothing of it is in force
-    "#]],
+            pods []
+            isolates ingress
+            ! spec.ingress: an object is no list; nothing of it is in force [malformed]
+        "#]],
     );
     check(
         r"{ingress: [{to: []}]}",
         expect![[r#"
-        pods []
-        isolates ingress
-        ! spec.ingress[0].to: unknown field; the rule admits nothing
-    "#]],
+            pods []
+            isolates ingress
+            ! spec.ingress[0].to: unknown field; the rule admits nothing [unknown_field]
+        "#]],
     );
     check(
         r"{egress: [{from: []}]}",
         expect![[r#"
-        pods []
-        isolates ingress
-        isolates egress
-        ! spec.egress[0].from: unknown field; the rule admits nothing
-    "#]],
+            pods []
+            isolates ingress
+            isolates egress
+            ! spec.egress[0].from: unknown field; the rule admits nothing [unknown_field]
+        "#]],
     );
 }
 
@@ -412,10 +412,10 @@ fn unknown_fields_void_what_has_them() {
     check(
         r"{ingress: [{from: [], unless: []}]}",
         expect![[r#"
-        pods []
-        isolates ingress
-        ! spec.ingress[0].unless: unknown field; the rule admits nothing
-    "#]],
+            pods []
+            isolates ingress
+            ! spec.ingress[0].unless: unknown field; the rule admits nothing [unknown_field]
+        "#]],
     );
     check(
         r"{ingress: [{from: [{podSelector: {}, serviceSelector: {}}]}]}",
@@ -423,7 +423,7 @@ fn unknown_fields_void_what_has_them() {
             pods []
             isolates ingress
               nobody on everything
-            ! spec.ingress[0].from[0].serviceSelector: unknown field; the peer matches nothing
+            ! spec.ingress[0].from[0].serviceSelector: unknown field; the peer matches nothing [unknown_field]
         "#]],
     );
     check(
@@ -432,7 +432,7 @@ fn unknown_fields_void_what_has_them() {
             pods []
             isolates ingress
               anybody on TCP/81
-            ! spec.ingress[0].ports[0].hours: unknown field; the port matches nothing
+            ! spec.ingress[0].ports[0].hours: unknown field; the port matches nothing [unknown_field]
         "#]],
     );
     check(
@@ -441,18 +441,18 @@ fn unknown_fields_void_what_has_them() {
             pods []
             isolates ingress
               nobody on everything
-            ! spec.ingress[0].from[0].ipBlock.only: unknown field; the peer matches nothing
+            ! spec.ingress[0].from[0].ipBlock.only: unknown field; the peer matches nothing [unknown_field]
         "#]],
     );
     check(
         r#"{ingress: [{}], "x.y\n": 1, stages: []}"#,
         expect![[r#"
-        pods []
-        isolates ingress
-          anybody on everything
-        ! spec.stages: unknown field; it has no effect; the rest of the policy is in force
-        ! spec["x.y\n"]: unknown field; it has no effect; the rest of the policy is in force
-    "#]],
+            pods []
+            isolates ingress
+              anybody on everything
+            ! spec.stages: unknown field; it has no effect; the rest of the policy is in force [unknown_field]
+            ! spec["x.y\n"]: unknown field; it has no effect; the rest of the policy is in force [unknown_field]
+        "#]],
     );
 }
 
@@ -546,6 +546,7 @@ fn a_policy_of_too_many_combinations_keeps_the_rules_that_fit() {
         policy.refused,
         [Refused {
             field: "spec.ingress".to_owned(),
+            kind: Kind::Limit,
             reason: "the rules combine peers and ports in more than 65536 ways; 1 of the rules admit nothing"
                 .to_owned(),
         }]
@@ -592,75 +593,75 @@ fn void_pod_selector_isolates_the_namespace_and_admits_nothing() {
             {matchExpressions: [{key: a, operator: Gt, values: ['1']}]}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchExpressions[0]: "Gt" is no operator: expected In, NotIn, Exists or DoesNotExist; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchExpressions[0]: "Gt" is no operator: expected In, NotIn, Exists or DoesNotExist; the policy isolates its whole namespace and admits nothing [selector]
             {matchExpressions: [{key: a, operator: in, values: ['1']}]}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchExpressions[0]: "in" is no operator: expected In, NotIn, Exists or DoesNotExist; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchExpressions[0]: "in" is no operator: expected In, NotIn, Exists or DoesNotExist; the policy isolates its whole namespace and admits nothing [selector]
             {matchExpressions: [{key: a, operator: '', values: ['1']}]}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchExpressions[0]: "" is no operator: expected In, NotIn, Exists or DoesNotExist; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchExpressions[0]: "" is no operator: expected In, NotIn, Exists or DoesNotExist; the policy isolates its whole namespace and admits nothing [selector]
             {matchExpressions: [{key: a, operator: NotIn, values: []}]}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchExpressions[0]: operator NotIn needs values; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchExpressions[0]: operator NotIn needs values; the policy isolates its whole namespace and admits nothing [selector]
             {matchExpressions: [{key: a, operator: In, values: null}]}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchExpressions[0]: operator In needs values; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchExpressions[0]: operator In needs values; the policy isolates its whole namespace and admits nothing [selector]
             {matchExpressions: [{key: a, operator: Exists, values: [b]}]}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchExpressions[0]: operator Exists takes no values; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchExpressions[0]: operator Exists takes no values; the policy isolates its whole namespace and admits nothing [selector]
             {matchExpressions: [{key: a, operator: In, values: [b, 1]}]}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchExpressions[0].values[1]: 1 is no text; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchExpressions[0].values[1]: 1 is no text; the policy isolates its whole namespace and admits nothing [selector]
             {matchExpressions: [{operator: Exists}]}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchExpressions[0]: key is missing; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchExpressions[0]: key is missing; the policy isolates its whole namespace and admits nothing [selector]
             {matchExpressions: [null]}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchExpressions[0]: null is no object; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchExpressions[0]: null is no object; the policy isolates its whole namespace and admits nothing [selector]
             {matchLabels: {/x: b}}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchLabels["/x"]: "/x" is no label key; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchLabels["/x"]: "/x" is no label key; the policy isolates its whole namespace and admits nothing [selector]
             {matchLabels: {a/b/c: b}}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchLabels["a/b/c"]: "a/b/c" is no label key; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchLabels["a/b/c"]: "a/b/c" is no label key; the policy isolates its whole namespace and admits nothing [selector]
             {matchLabels: {'': b}}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchLabels[""]: "" is no label key; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchLabels[""]: "" is no label key; the policy isolates its whole namespace and admits nothing [selector]
             {matchLabels: {kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk: b}}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchLabels.kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk: "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk" is no label key; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchLabels.kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk: "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk" is no label key; the policy isolates its whole namespace and admits nothing [selector]
             {matchLabels: {a: 5}}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchLabels.a: 5 is no text; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchLabels.a: 5 is no text; the policy isolates its whole namespace and admits nothing [selector]
             {matchLabels: {a: "x\n\"\0é"}}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchLabels.a: "x\n\"\0é" is no label value; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchLabels.a: "x\n\"\0é" is no label value; the policy isolates its whole namespace and admits nothing [selector]
             {matchLabels: {a: vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv}}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchLabels.a: "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv" is no label value; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchLabels.a: "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv" is no label value; the policy isolates its whole namespace and admits nothing [selector]
             {matchLabel: {a: b}}
                 void podSelector
                 isolates ingress
-                ! spec.podSelector.matchLabel: unknown field; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector.matchLabel: unknown field; the policy isolates its whole namespace and admits nothing [unknown_field]
             app=web
                 void podSelector
                 isolates ingress
-                ! spec.podSelector: "app=web" is no object; the policy isolates its whole namespace and admits nothing
+                ! spec.podSelector: "app=web" is no object; the policy isolates its whole namespace and admits nothing [selector]
         "#]],
     );
 }
@@ -742,64 +743,64 @@ fn void_blocks() {
         expect![[r#"
             10.0.0.0
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0" is no CIDR; the peer matches nothing [ip_block]
             10.0.0.0/33
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0/33" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0/33" is no CIDR; the peer matches nothing [ip_block]
             10.0.0.0/-1
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0/-1" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0/-1" is no CIDR; the peer matches nothing [ip_block]
             10.0.0.0/+8
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0/+8" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0/+8" is no CIDR; the peer matches nothing [ip_block]
             ' 10.0.0.0/8'
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: " 10.0.0.0/8" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: " 10.0.0.0/8" is no CIDR; the peer matches nothing [ip_block]
             ''
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "" is no CIDR; the peer matches nothing [ip_block]
             10.0.0/8
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0/8" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0/8" is no CIDR; the peer matches nothing [ip_block]
             10.0.0.0.0/8
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0.0/8" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0.0/8" is no CIDR; the peer matches nothing [ip_block]
             256.0.0.0/8
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "256.0.0.0/8" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "256.0.0.0/8" is no CIDR; the peer matches nothing [ip_block]
             0x0a.0.0.0/8
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "0x0a.0.0.0/8" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "0x0a.0.0.0/8" is no CIDR; the peer matches nothing [ip_block]
             example.com/8
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "example.com/8" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "example.com/8" is no CIDR; the peer matches nothing [ip_block]
             'fe80::1%eth0/64'
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "fe80::1%eth0/64" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "fe80::1%eth0/64" is no CIDR; the peer matches nothing [ip_block]
             'fd00::/129'
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "fd00::/129" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "fd00::/129" is no CIDR; the peer matches nothing [ip_block]
             10.0.0.0/8/8
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0/8/8" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0/8/8" is no CIDR; the peer matches nothing [ip_block]
             10.0.0.0/
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0/" is no CIDR; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0/" is no CIDR; the peer matches nothing [ip_block]
             '::ffff:10.0.0.0/104'
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "::ffff:10.0.0.0/104" is an IPv4-mapped address, which may mean IPv4 or IPv6; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "::ffff:10.0.0.0/104" is an IPv4-mapped address, which may mean IPv4 or IPv6; the peer matches nothing [ip_block]
             '::ffff:a00:0/104'
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: "::ffff:a00:0/104" is an IPv4-mapped address, which may mean IPv4 or IPv6; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: "::ffff:a00:0/104" is an IPv4-mapped address, which may mean IPv4 or IPv6; the peer matches nothing [ip_block]
             10
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: 10 is no text; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: 10 is no text; the peer matches nothing [ip_block]
             null
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock: cidr is missing; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock: cidr is missing; the peer matches nothing [ip_block]
             []
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.cidr: a list is no text; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock.cidr: a list is no text; the peer matches nothing [ip_block]
         "#]],
     );
 }
@@ -849,22 +850,22 @@ fn excepts_are_plain_arithmetic() {
                 nobody on everything
             {cidr: 10.0.0.0/8, except: [10.0.0.0/33]}
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.except[0]: "10.0.0.0/33" is no CIDR; the whole block matches nothing, so that nothing is admitted by mistake
+                ! spec.ingress[0].from[0].ipBlock.except[0]: "10.0.0.0/33" is no CIDR; the whole block matches nothing, so that nothing is admitted by mistake [ip_block]
             {cidr: 10.0.0.0/8, except: ['::ffff:10.0.0.0/104']}
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.except[0]: "::ffff:10.0.0.0/104" is an IPv4-mapped address, which may mean IPv4 or IPv6; the whole block matches nothing, so that nothing is admitted by mistake
+                ! spec.ingress[0].from[0].ipBlock.except[0]: "::ffff:10.0.0.0/104" is an IPv4-mapped address, which may mean IPv4 or IPv6; the whole block matches nothing, so that nothing is admitted by mistake [ip_block]
             {cidr: 10.0.0.0/8, except: [null]}
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.except[0]: null is no text; the whole block matches nothing, so that nothing is admitted by mistake
+                ! spec.ingress[0].from[0].ipBlock.except[0]: null is no text; the whole block matches nothing, so that nothing is admitted by mistake [ip_block]
             {cidr: 10.0.0.0/8, except: 10.1.0.0/16}
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock.except: "10.1.0.0/16" is no list; the whole block matches nothing, so that nothing is admitted by mistake
+                ! spec.ingress[0].from[0].ipBlock.except: "10.1.0.0/16" is no list; the whole block matches nothing, so that nothing is admitted by mistake [ip_block]
             {except: [10.0.0.0/8]}
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock: cidr is missing; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock: cidr is missing; the peer matches nothing [ip_block]
             10.0.0.0/8
                 nobody on everything
-                ! spec.ingress[0].from[0].ipBlock: "10.0.0.0/8" is no object; the peer matches nothing
+                ! spec.ingress[0].from[0].ipBlock: "10.0.0.0/8" is no object; the peer matches nothing [ip_block]
         "#]],
     );
 }
@@ -904,82 +905,82 @@ fn void_ports() {
         expect![[r#"
             {port: 0}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: 0 is no port: expected a number from 1 to 65535; the port matches nothing
+                ! spec.ingress[0].ports[0].port: 0 is no port: expected a number from 1 to 65535; the port matches nothing [port]
             {port: 65536}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: 65536 is no port: expected a number from 1 to 65535; the port matches nothing
+                ! spec.ingress[0].ports[0].port: 65536 is no port: expected a number from 1 to 65535; the port matches nothing [port]
             {port: -1}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: -1 is no port: expected a number from 1 to 65535; the port matches nothing
+                ! spec.ingress[0].ports[0].port: -1 is no port: expected a number from 1 to 65535; the port matches nothing [port]
             {port: 2147483648}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: 2147483648 is no port: expected a number from 1 to 65535; the port matches nothing
+                ! spec.ingress[0].ports[0].port: 2147483648 is no port: expected a number from 1 to 65535; the port matches nothing [port]
             {port: 80.5}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: 80.5 is no port: expected a number from 1 to 65535; the port matches nothing
+                ! spec.ingress[0].ports[0].port: 80.5 is no port: expected a number from 1 to 65535; the port matches nothing [port]
             {port: 80.0}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: 80.0 is no port: expected a number from 1 to 65535; the port matches nothing
+                ! spec.ingress[0].ports[0].port: 80.0 is no port: expected a number from 1 to 65535; the port matches nothing [port]
             {port: '80'}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: "80" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing
+                ! spec.ingress[0].ports[0].port: "80" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing [port]
             {port: ''}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: "" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing
+                ! spec.ingress[0].ports[0].port: "" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing [port]
             {port: true}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: true is no port: expected a number from 1 to 65535; the port matches nothing
+                ! spec.ingress[0].ports[0].port: true is no port: expected a number from 1 to 65535; the port matches nothing [port]
             {port: []}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: a list is no port: expected a number from 1 to 65535; the port matches nothing
+                ! spec.ingress[0].ports[0].port: a list is no port: expected a number from 1 to 65535; the port matches nothing [port]
             {port: HTTP}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: "HTTP" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing
+                ! spec.ingress[0].ports[0].port: "HTTP" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing [port]
             {port: sixteen-letters-}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: "sixteen-letters-" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing
+                ! spec.ingress[0].ports[0].port: "sixteen-letters-" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing [port]
             {port: sixteen-lettersx}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: "sixteen-lettersx" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing
+                ! spec.ingress[0].ports[0].port: "sixteen-lettersx" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing [port]
             {port: -a}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: "-a" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing
+                ! spec.ingress[0].ports[0].port: "-a" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing [port]
             {port: a--b}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: "a--b" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing
+                ! spec.ingress[0].ports[0].port: "a--b" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing [port]
             {port: a-}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].port: "a-" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing
+                ! spec.ingress[0].ports[0].port: "a-" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing [port]
             {port: 80, endPort: 79}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].endPort: endPort 79 is below port 80; the port matches nothing
+                ! spec.ingress[0].ports[0].endPort: endPort 79 is below port 80; the port matches nothing [port]
             {endPort: 80}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].endPort: endPort needs a port to begin at; the port matches nothing
+                ! spec.ingress[0].ports[0].endPort: endPort needs a port to begin at; the port matches nothing [port]
             {port: http, endPort: 80}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].endPort: endPort needs a number as port, not a name; the port matches nothing
+                ! spec.ingress[0].ports[0].endPort: endPort needs a number as port, not a name; the port matches nothing [port]
             {port: 80, endPort: 65536}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].endPort: 65536 is no port: expected a number from 1 to 65535; the port matches nothing
+                ! spec.ingress[0].ports[0].endPort: 65536 is no port: expected a number from 1 to 65535; the port matches nothing [port]
             {port: 80, endPort: http}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].endPort: "http" is no port: expected a number from 1 to 65535; the port matches nothing
+                ! spec.ingress[0].ports[0].endPort: "http" is no port: expected a number from 1 to 65535; the port matches nothing [port]
             {port: 80, protocol: tcp}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].protocol: "tcp" is no protocol: expected TCP, UDP or SCTP; the port matches nothing
+                ! spec.ingress[0].ports[0].protocol: "tcp" is no protocol: expected TCP, UDP or SCTP; the port matches nothing [port]
             {port: 80, protocol: ICMP}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].protocol: "ICMP" is no protocol: expected TCP, UDP or SCTP; the port matches nothing
+                ! spec.ingress[0].ports[0].protocol: "ICMP" is no protocol: expected TCP, UDP or SCTP; the port matches nothing [port]
             {port: 80, protocol: 6}
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0].protocol: 6 is no protocol: expected TCP, UDP or SCTP; the port matches nothing
+                ! spec.ingress[0].ports[0].protocol: 6 is no protocol: expected TCP, UDP or SCTP; the port matches nothing [port]
             null
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0]: null is no object; the port matches nothing
+                ! spec.ingress[0].ports[0]: null is no object; the port matches nothing [port]
             80
                 anybody on TCP/1
-                ! spec.ingress[0].ports[0]: 80 is no object; the port matches nothing
+                ! spec.ingress[0].ports[0]: 80 is no object; the port matches nothing [port]
         "#]],
     );
 }
@@ -989,11 +990,11 @@ fn a_list_of_void_ports_is_no_port() {
     check(
         r"{ingress: [{ports: [{port: 0}]}, {ports: 80}]}",
         expect![[r#"
-        pods []
-        isolates ingress
-          anybody on no port
-        ! spec.ingress[0].ports[0].port: 0 is no port: expected a number from 1 to 65535; the port matches nothing
-        ! spec.ingress[1].ports: 80 is no list; nothing of it is in force
-    "#]],
+            pods []
+            isolates ingress
+              anybody on no port
+            ! spec.ingress[0].ports[0].port: 0 is no port: expected a number from 1 to 65535; the port matches nothing [port]
+            ! spec.ingress[1].ports: 80 is no list; nothing of it is in force [malformed]
+        "#]],
     );
 }

@@ -3,8 +3,8 @@
 //! Pure. The one reading of a spec. [`super::parse`] merges what it gives into what is enforced; whoever has to point at a
 //! piece (`spec.egress[0].to[1]`) asks here. Judges no connection and knows no pods.
 
-use super::fields::{Field, Problem, Report, members, shown, unknown_members};
-use super::{MAX_KERNEL_RULES, NetworkPolicy, PolicyPort, PolicyRule, Refused, peers, ports, selectors};
+use super::fields::{Field, Problem, Report, members, shown, unknown, unknown_members};
+use super::{Kind, MAX_KERNEL_RULES, NetworkPolicy, PolicyPort, PolicyRule, Refused, peers, ports, selectors};
 use ipnet::IpNet;
 use proto::selector::Selector;
 use serde_json::Value;
@@ -131,8 +131,10 @@ pub fn read(raw: &NetworkPolicy) -> Written {
         other => return no_spec(&field.problem(format!("{} is no object", shown(other)))),
     };
     for name in unknown_members(&raw.spec, &SPEC) {
-        let problem = field.member(name).problem("unknown field".to_owned());
-        report.refuse(&problem, "it has no effect; the rest of the policy is in force");
+        report.refuse(
+            &unknown(name, &field),
+            "it has no effect; the rest of the policy is in force",
+        );
     }
     let [pod_selector, policy_types, ingress, egress] = members;
     let subjects = pod_selector.map_or_else(
@@ -182,10 +184,10 @@ fn policy_types(
     let read = |value: &Value, field: &Field<'_>, _: &mut Report| match value.as_str() {
         Some("Ingress") => Ok(PolicyType::Ingress),
         Some("Egress") => Ok(PolicyType::Egress),
-        Some(_) | None => Err(field.problem(format!(
-            "{} is no policy type: expected Ingress or Egress",
-            shown(value)
-        ))),
+        Some(_) | None => {
+            let what = format!("{} is no policy type: expected Ingress or Egress", shown(value));
+            Err(field.problem(what).of(Kind::PolicyTypes))
+        }
     };
     let known = types.map_or(List::Absent, |types| report.list(types, field, "it is ignored", read));
     let known: Vec<PolicyType> = known.understood().copied().collect();
@@ -235,11 +237,11 @@ fn limit(entries: &mut [Entry<Rule>], field: &Field<'_>, report: &mut Report) {
     }
     let what = format!("the rules combine peers and ports in more than {MAX_KERNEL_RULES} ways");
     report.refuse(
-        &field.problem(what.clone()),
+        &field.problem(what.clone()).of(Kind::Limit),
         &format!("{} of the rules admit nothing", distinct.len()),
     );
     for index in distinct.into_values().flatten() {
-        let problem = Field::Entry(field, index).problem(what.clone());
+        let problem = Field::Entry(field, index).problem(what.clone()).of(Kind::Limit);
         entries[index] = Err(problem.refused("the rule admits nothing"));
     }
 }

@@ -670,57 +670,59 @@ fn enforcers_are_shown_with_what_they_reported() {
     check(
         &list_enforcers(&wire::ListEnforcersRequest::default()),
         expect![[r#"
-        ListEnforcersResponse {
-            revision: "0000000000000000000000000000002a/7",
-            enforcers: [
-                Enforcer {
-                    cluster: "a",
-                    node: "n1",
-                    connected: true,
-                    address: "192.0.2.1:40000",
-                    applied: "0000000000000000000000000000002a/7",
-                    last_report: ( Timestamp { seconds: 1767225600, }, ),
-                    policies: 2,
-                    policies_digest: "ab01",
-                    refused: [
-                        RefusedPolicy {
-                            namespace: "shop",
-                            name: "db",
-                            generation: 3,
-                            field: "spec.ingress[0].from[0].ipBlock.cidr",
-                            reason: "\"10.0.0.0/33\" is no CIDR",
-                        },
-                    ],
-                    isolated_pods: 1,
-                    release: "0.1.0",
-                },
-                Enforcer {
-                    cluster: "a",
-                    node: "n2",
-                    connected: true,
-                    address: "192.0.2.1:40000",
-                    applied: "0000000000000000000000000000002a/5",
-                    lag: ( Duration { seconds: 1, nanos: 234000000, }, ),
-                    last_report: ( Timestamp { seconds: 1767225600, }, ),
-                    policies: 2,
-                    policies_digest: "ab01",
-                    refused: [
-                        RefusedPolicy {
-                            namespace: "shop",
-                            name: "db",
-                            generation: 3,
-                            field: "spec.ingress[0].from[0].ipBlock.cidr",
-                            reason: "\"10.0.0.0/33\" is no CIDR",
-                        },
-                    ],
-                    isolated_pods: 1,
-                    release: "0.1.0",
-                },
-                Enforcer { cluster: "b", node: "n1", address: "192.0.2.1:40000", lag: ( Duration { seconds: 1, nanos: 234000000, }, ), },
-            ],
-            current: 1,
-            known: 3,
-        }"#]],
+            ListEnforcersResponse {
+                revision: "0000000000000000000000000000002a/7",
+                enforcers: [
+                    Enforcer {
+                        cluster: "a",
+                        node: "n1",
+                        connected: true,
+                        address: "192.0.2.1:40000",
+                        applied: "0000000000000000000000000000002a/7",
+                        last_report: ( Timestamp { seconds: 1767225600, }, ),
+                        policies: 2,
+                        policies_digest: "ab01",
+                        refused: [
+                            RefusedPolicy {
+                                namespace: "shop",
+                                name: "db",
+                                generation: 3,
+                                field: "spec.ingress[0].from[0].ipBlock.cidr",
+                                reason: "\"10.0.0.0/33\" is no CIDR",
+                                kind: "ip_block",
+                            },
+                        ],
+                        isolated_pods: 1,
+                        release: "0.1.0",
+                    },
+                    Enforcer {
+                        cluster: "a",
+                        node: "n2",
+                        connected: true,
+                        address: "192.0.2.1:40000",
+                        applied: "0000000000000000000000000000002a/5",
+                        lag: ( Duration { seconds: 1, nanos: 234000000, }, ),
+                        last_report: ( Timestamp { seconds: 1767225600, }, ),
+                        policies: 2,
+                        policies_digest: "ab01",
+                        refused: [
+                            RefusedPolicy {
+                                namespace: "shop",
+                                name: "db",
+                                generation: 3,
+                                field: "spec.ingress[0].from[0].ipBlock.cidr",
+                                reason: "\"10.0.0.0/33\" is no CIDR",
+                                kind: "ip_block",
+                            },
+                        ],
+                        isolated_pods: 1,
+                        release: "0.1.0",
+                    },
+                    Enforcer { cluster: "b", node: "n1", address: "192.0.2.1:40000", lag: ( Duration { seconds: 1, nanos: 234000000, }, ), },
+                ],
+                current: 1,
+                known: 3,
+            }"#]],
     );
 }
 
@@ -774,6 +776,7 @@ fn enforcer(
         isolated_pods: 1,
         release: "0.1.0".to_owned(),
         refused: vec![wire::RefusedPolicy {
+            kind: "ip_block".to_owned(),
             namespace: "shop".to_owned(),
             name: "db".to_owned(),
             generation: 3,
