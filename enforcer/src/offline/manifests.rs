@@ -6,7 +6,9 @@
 
 pub mod parse;
 
+use crate::policy::NetworkPolicy;
 use proto::model::ClusterName;
+use proto::observe::Observe;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -245,6 +247,14 @@ impl Kind {
             Self::Node => "Node",
             Self::Pod => "Pod",
             Self::NetworkPolicy => "NetworkPolicy",
+        }
+    }
+
+    /// Its `apiVersion` in manifests.
+    pub fn api_version(self) -> String {
+        match self {
+            Self::Namespace | Self::Node | Self::Pod => "v1".to_owned(),
+            Self::NetworkPolicy => NetworkPolicy::KIND.api_version(),
         }
     }
 

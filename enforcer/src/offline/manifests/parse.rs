@@ -173,6 +173,20 @@ fn yaml(bytes: &[u8], range: Range<usize>) -> Result<Yaml, String> {
     }
 }
 
+/// Takes the rules out of a policy's spec, and leaves whom it isolates in which direction (S5).
+fn void_rules(spec: &mut Value) {
+    let Some(spec) = spec.as_object_mut() else { return };
+    let has_egress = spec
+        .remove("egress")
+        .is_some_and(|rules| rules.as_array().is_none_or(|rules| !rules.is_empty()));
+    spec.remove("ingress");
+    let types = spec.entry("policyTypes").or_insert(Value::Null);
+    if types.as_array().is_none_or(Vec::is_empty) {
+        let both = ["Ingress", "Egress"];
+        *types = both[..if has_egress { 2 } else { 1 }].into();
+    }
+}
+
 /// How many lines end in a text.
 fn lines(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte == b'\n').count()
@@ -312,6 +326,9 @@ impl Reader<'_> {
 
     fn take_object(&mut self, kind: Kind, mut raw: Value) {
         let title = |name: &str| format!("{kind} {name}");
+        if !self.is_of_api(kind, &mut raw) {
+            return;
+        }
         if !raw["metadata"].is_object() {
             return self.complain(
                 kind.as_str(),
@@ -346,6 +363,34 @@ impl Reader<'_> {
                 line: self.line,
             },
         });
+    }
+
+    /// Whether the kind is the one that is meant, and not another API's of the same name. What a version that does not exist
+    /// says is not known: of a policy the isolation stands and the rules are void, another object is taken at its word.
+    fn is_of_api(&mut self, kind: Kind, raw: &mut Value) -> bool {
+        let api_version = raw["apiVersion"].as_str().unwrap_or_default().to_owned();
+        let expected = kind.api_version();
+        if api_version == expected || raw["apiVersion"].is_null() {
+            return true;
+        }
+        let name = raw["metadata"]["name"].as_str().unwrap_or_default();
+        let title = format!("{kind} {name}");
+        let group = |version: &str| version.split_once('/').map(|(group, _)| group.to_owned());
+        if group(&api_version).is_some_and(|of| Some(&of) != group(&expected).as_ref() && of != "extensions") {
+            let reason = format!("{api_version:?} is another API, which is not judged here; the object is left out");
+            self.complain_of(&title, "apiVersion", reason);
+            return false;
+        }
+        let follows = match kind {
+            Kind::NetworkPolicy => {
+                void_rules(&mut raw["spec"]);
+                "the policy isolates the pods that it selects and admits nothing"
+            }
+            Kind::Namespace | Kind::Node | Kind::Pod => "the object is taken as if it were",
+        };
+        let reason = format!("{} is not {expected}: {follows}", raw["apiVersion"]);
+        self.taken_otherwise(&title, "apiVersion", reason);
+        true
     }
 
     /// A name of the metadata; `None`: there is none. YAML takes an unquoted `123` or `true` for a number or a truth, and
