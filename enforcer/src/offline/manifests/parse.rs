@@ -6,7 +6,7 @@
 use super::{Complaint, Effect, Kind, Object, Origin};
 use proto::model::ClusterName;
 use serde_json::Value;
-use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy, Options};
+use serde_saphyr::{DuplicateKeyPolicy, Error, NonFiniteFloatPolicy, Options};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,6 +18,9 @@ use std::sync::Arc;
 const MAX_EVENTS: usize = 64_000_000;
 const MAX_NODES: usize = 32_000_000;
 const MAX_TEXT_BYTES: usize = super::MAX_FILE_BYTES as usize;
+
+/// The most that may stand behind the anchors of one document, and that its aliases may repeat.
+const MAX_ALIASED: usize = 100_000;
 
 /// How deep a document may be nested (P26). No object of Kubernetes that a policy can see comes near it.
 const MAX_DEPTH: usize = 100;
@@ -156,20 +159,24 @@ struct Yaml {
 fn yaml(bytes: &[u8], range: Range<usize>) -> Result<Yaml, String> {
     let (before, document) = (&bytes[..range.start], &bytes[range]);
     let text = std::str::from_utf8(document).map_err(|error| format!("no UTF-8: {error}"))?;
-    let strict = match parse(text, DuplicateKeyPolicy::Error) {
+    let error = match parse(text, DuplicateKeyPolicy::Error) {
         Ok(value) => return Ok(Yaml { value, doubled: None }),
-        // Again, from its place in the file, so that the message names the line there.
-        Err(_) => {
-            let text = format!("{}{text}", "\n".repeat(lines(before)));
-            parse(&text, DuplicateKeyPolicy::Error).err().unwrap_or_default()
-        }
+        Err(error @ Error::Budget { .. }) => return Err(error.to_string()),
+        Err(error) => error,
     };
-    match parse(text, DuplicateKeyPolicy::LastWins) {
-        Ok(value) => Ok(Yaml {
-            value,
-            doubled: Some(strict),
-        }),
-        Err(_) => Err(strict),
+    // Again, from its place in the file, so that the message names the line there.
+    let placed = format!("{}{text}", "\n".repeat(lines(before)));
+    let reason =
+        parse(&placed, DuplicateKeyPolicy::Error).map_or_else(|placed| placed.to_string(), |_| error.to_string());
+    match error {
+        Error::DuplicateMappingKey { .. } => match parse(text, DuplicateKeyPolicy::LastWins) {
+            Ok(value) => Ok(Yaml {
+                value,
+                doubled: Some(reason),
+            }),
+            Err(_) => Err(reason),
+        },
+        _ => Err(reason),
     }
 }
 
@@ -192,8 +199,8 @@ fn lines(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte == b'\n').count()
 }
 
-fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Value, String> {
-    serde_saphyr::from_str_with_options(text, options(duplicate_keys)).map_err(|error| error.to_string())
+fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Value, Error> {
+    serde_saphyr::from_str_with_options(text, options(duplicate_keys))
 }
 
 fn options(duplicate_keys: DuplicateKeyPolicy) -> Options {
@@ -201,12 +208,14 @@ fn options(duplicate_keys: DuplicateKeyPolicy) -> Options {
         max_events: MAX_EVENTS,
         max_nodes: MAX_NODES,
         max_total_scalar_bytes: MAX_TEXT_BYTES,
+        max_recorded_anchor_events: MAX_ALIASED,
         max_depth: MAX_DEPTH,
         flow_nesting_limit: MAX_DEPTH,
     };
     serde_saphyr::options! {
         budget: budget,
         duplicate_keys: duplicate_keys,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_ALIASED },
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
         // A namespace that is called y is called y (YAML 1.2), though kubectl takes that for true and then refuses it.
         strict_booleans: true,
