@@ -12,6 +12,7 @@
 mod addresses;
 mod blocks;
 mod cluster_label;
+mod contradiction;
 mod dns;
 mod estate;
 mod finding;
@@ -25,6 +26,7 @@ mod reach;
 mod sarif;
 mod subjects;
 mod text;
+mod two_entries;
 mod unread;
 mod void;
 mod words;
@@ -38,7 +40,7 @@ use crate::offline::{ClusterSet, Manifests};
 use estate::{Case, Estate};
 
 /// Every rule, as `--help` lists them.
-pub const RULES: [&Rule; 38] = [
+pub const RULES: [&Rule; 40] = [
     &unread::UNREADABLE,
     &unread::TAKEN_OTHERWISE,
     &void::VOID_PIECE,
@@ -53,10 +55,13 @@ pub const RULES: [&Rule; 38] = [
     &namespaces::MISSPELT,
     &namespaces::NAME,
     &namespaces::MISSING,
-    &nobody::SELECTS_NOTHING,
+    &namespaces::SAME_CLUSTER,
+    &subjects::SELECTS_NOTHING,
+    &subjects::HOST_NETWORK,
     &nobody::ADMITS_NOTHING,
     &nobody::MATCHES_NOBODY,
-    &nobody::CONTRADICTORY,
+    &contradiction::CONTRADICTORY,
+    &two_entries::TWO_ENTRIES,
     &open::EVERYBODY,
     &open::SHADOWED,
     &open::DUPLICATE,
@@ -70,7 +75,6 @@ pub const RULES: [&Rule; 38] = [
     &ports::ALL_TCP,
     &ports::UNKNOWN_NAME,
     &ports::NAME_DIFFERS,
-    &subjects::HOST_NETWORK,
     &dns::NO_DNS,
     &addresses::CLAIMED_TWICE,
     &addresses::NODES,
@@ -94,7 +98,11 @@ pub fn lint(manifests: &Manifests, set: &ClusterSet) -> Findings {
         void::check(&case, &mut findings);
         reach::check(&case, &mut findings);
         cluster_label::check(&case, &mut findings);
-        nobody::check(&case, &mut findings);
+        contradiction::check(&case, &mut findings);
+        for rule in &case.rules {
+            nobody::check(&case, rule, &mut findings);
+            two_entries::check(&case, rule, &mut findings);
+        }
         open::check(&case, &mut findings);
         policy_types::check(&case, &mut findings);
         blocks::check(&case, &mut findings);

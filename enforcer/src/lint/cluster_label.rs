@@ -179,7 +179,7 @@ fn unknown(case: &Case<'_, '_>, field: &str, selector: &Selector, findings: &mut
         };
         for value in values.iter().filter(|value| !is_a_cluster(case.estate, value)) {
             let known = case.estate.clusters.iter().map(|cluster| cluster.as_str());
-            let happens = format!("no cluster is called {value:?}: {follows}");
+            let happens = format!("no cluster of these manifests is called {value:?}: {follows}");
             let finding = case.finding(&UNKNOWN, Severity::Warning, field, happens);
             findings.add(finding.instead(match nearest(value, known) {
                 Some(meant) => format!("write  {meant}"),

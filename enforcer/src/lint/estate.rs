@@ -223,15 +223,10 @@ impl<'a> Estate<'a> {
     /// The live pods that a peer of a policy of `namespace` means.
     pub fn reach(&self, namespace: &NamespaceName, peer: &written::Peer) -> Vec<&PodAt<'a>> {
         match peer {
-            written::Peer::Pods { pods, namespaces } => {
-                let peer = selector::Peer {
-                    cluster: namespace.cluster.clone(),
-                    namespace: namespace.name.clone(),
-                    pods: pods.clone(),
-                    namespaces: namespaces.clone(),
-                };
-                self.selected(&peer)
-            }
+            written::Peer::Pods { pods, namespaces } => self.selected(
+                &selector_peer(namespace, pods.as_ref(), namespaces.as_ref()),
+                PodAt::is_live,
+            ),
             written::Peer::Block { net, except } => {
                 let within =
                     |address: &IpAddr| net.contains(address) && !except.iter().any(|net| net.contains(address));
@@ -241,8 +236,19 @@ impl<'a> Estate<'a> {
         }
     }
 
-    /// The live pods that a peer selects.
-    fn selected(&self, peer: &selector::Peer) -> Vec<&PodAt<'a>> {
+    /// The pods on their nodes' networks that a peer would mean if selectors matched such pods (S71).
+    pub fn reach_on_host_network(&self, namespace: &NamespaceName, peer: &written::Peer) -> Vec<&PodAt<'a>> {
+        match peer {
+            written::Peer::Pods { pods, namespaces } => self.selected(
+                &selector_peer(namespace, pods.as_ref(), namespaces.as_ref()),
+                PodAt::is_host_network,
+            ),
+            written::Peer::Block { .. } => Vec::new(),
+        }
+    }
+
+    /// Those of certain pods that a peer selects.
+    fn selected(&self, peer: &selector::Peer, certain: fn(&PodAt<'a>) -> bool) -> Vec<&PodAt<'a>> {
         let anywhere = selector::Peer {
             pods: None,
             ..peer.clone()
@@ -254,7 +260,7 @@ impl<'a> Estate<'a> {
             let labels = self.labels(&first.identity.namespace);
             if anywhere.selects(&first.identity, labels, self.switches) {
                 let selects = |pod: &&PodAt<'a>| {
-                    pod.is_live()
+                    certain(pod)
                         && peer
                             .pods
                             .as_ref()
@@ -383,6 +389,16 @@ impl Finding {
             instead: Some(instead.into()),
             ..self
         }
+    }
+}
+
+/// A peer of a policy of `namespace`.
+fn selector_peer(namespace: &NamespaceName, pods: Option<&Selector>, namespaces: Option<&Selector>) -> selector::Peer {
+    selector::Peer {
+        cluster: namespace.cluster.clone(),
+        namespace: namespace.name.clone(),
+        pods: pods.cloned(),
+        namespaces: namespaces.cloned(),
     }
 }
 

@@ -5,9 +5,9 @@
 use super::estate::{Estate, NamespaceAt};
 use super::finding::{Finding, Findings, Rule, Severity, Subject};
 use super::words::{counted, pods};
-use proto::model::{CLUSTER_LABEL, NAME_LABEL, NamespaceName};
+use proto::model::{CLUSTER_LABEL, ClusterName, NAME_LABEL, NamespaceName};
 use proto::selector::ClusterLabelMode;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A namespace has no cluster label.
 pub(super) const UNLABELLED: Rule = Rule {
@@ -55,6 +55,15 @@ pub(super) const MISSING: Rule = Rule {
            NotIn or DoesNotExist (S31). They still match a bare podSelector and ipBlocks.",
 };
 
+/// Two clusters are one.
+pub(super) const SAME_CLUSTER: Rule = Rule {
+    id: "same-cluster",
+    severity: Severity::Error,
+    finds: "two clusters whose kube-system namespaces are the same object",
+    help: "The UID of kube-system tells clusters apart (S115). Manifests of one cluster under two ids make every pod of it two, \
+           with the same addresses.",
+};
+
 /// Looks at every namespace.
 pub(super) fn check(estate: &Estate<'_>, findings: &mut Findings) {
     for (name, at) in &estate.namespaces {
@@ -70,6 +79,7 @@ pub(super) fn check(estate: &Estate<'_>, findings: &mut Findings) {
         }
     }
     missing(estate, findings);
+    same_cluster(estate, findings);
 }
 
 fn finding(
@@ -210,5 +220,24 @@ fn missing(estate: &Estate<'_>, findings: &mut Findings) {
                 name.name, name.cluster
             )),
         });
+    }
+}
+
+fn same_cluster(estate: &Estate<'_>, findings: &mut Findings) {
+    let mut first: BTreeMap<&str, &ClusterName> = BTreeMap::new();
+    for (name, at) in &estate.namespaces {
+        let uid = &*at.namespace.uid;
+        if *name.name != *"kube-system" || uid.is_empty() {
+            continue;
+        }
+        let earlier = *first.entry(uid).or_insert(&name.cluster);
+        if *earlier != name.cluster {
+            let happens = format!("{earlier} has the same kube-system namespace, UID {uid}: both are one cluster");
+            let finding = Finding {
+                field: "metadata.uid".to_owned(),
+                ..finding(&SAME_CLUSTER, name, at, None, happens)
+            };
+            findings.add(finding.instead("remove the manifests of one of them"));
+        }
     }
 }

@@ -1,25 +1,15 @@
-//! Selectors that match nobody: of a policy, of a peer, of a whole rule.
+//! Peers that match nobody, and rules of which none matches anybody.
 //!
-//! Pure. "Now" is what the manifests say: a selector may wait for pods that are to come (S17).
+//! Pure. "Now" is what the manifests say: a peer may wait for pods that are to come.
 
-use super::cluster_label::key;
+use super::contradiction::contradiction;
 use super::estate::{Case, Estate, PeerCase, PodAt, RuleCase};
 use super::finding::{Findings, Rule, Severity};
-use super::words::{namespace_selector, nearest, some_of};
+use super::words::{misspelt, namespace_selector, some_of};
 use crate::policy::written::{List, Peer};
 use proto::model::{Labels, NAME_LABEL, NamespaceName};
-use proto::selector::{Requirement, Selector};
+use proto::selector::Selector;
 use std::collections::BTreeSet;
-use std::sync::Arc;
-
-/// `spec.podSelector` selects no live pod.
-pub(super) const SELECTS_NOTHING: Rule = Rule {
-    id: "selects-nothing",
-    severity: Severity::Note,
-    finds: "a policy whose podSelector selects no live pod of its namespace",
-    help: "The policy has no effect until there is such a pod, and takes effect from its first instant (S17). A podSelector \
-           selects only in the policy's own namespace and cluster (S3).",
-};
 
 /// No peer of a rule matches anybody, or no port of it is understood.
 pub(super) const ADMITS_NOTHING: Rule = Rule {
@@ -39,116 +29,14 @@ pub(super) const MATCHES_NOBODY: Rule = Rule {
            neither (S32).",
 };
 
-/// A selector contradicts itself.
-pub(super) const CONTRADICTORY: Rule = Rule {
-    id: "contradictory-selector",
-    severity: Severity::Warning,
-    finds: "a selector that nothing can ever match",
-    help: "All requirements of a selector must hold (S25). One that asks for a key to be there and absent, or for a value that \
-           it excludes, is valid and matches nothing.",
-};
-
-/// Looks at the selectors of a policy.
-pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
-    contradictions(case, findings);
-    subjects(case, findings);
-    for rule in &case.rules {
-        self::rule(case, rule, findings);
-    }
-}
-
-fn contradictions(case: &Case<'_, '_>, findings: &mut Findings) {
-    let mut check = |field: &str, selector: &Selector| {
-        if let Some(happens) = contradiction(selector) {
-            let happens = format!("{happens}: it matches nothing");
-            let finding = case.finding(&CONTRADICTORY, Severity::Warning, field, happens);
-            findings.add(finding.instead("for one or the other write two entries; for nothing leave the entry away"));
-        }
-    };
-    if let Ok(selector) = &case.policy.written.subjects {
-        check("spec.podSelector", selector);
-    }
-    for peer in case.peers() {
-        if let Peer::Pods { pods, namespaces } = peer.peer {
-            for (name, selector) in [("podSelector", pods), ("namespaceSelector", namespaces)] {
-                if let Some(selector) = selector {
-                    check(&format!("{}.{name}", peer.field), selector);
-                }
-            }
-        }
-    }
-}
-
-/// Why nothing can match a selector; `None`: something can.
-fn contradiction(selector: &Selector) -> Option<String> {
-    let keys: BTreeSet<&Arc<str>> = selector.requirements().map(key).collect();
-    keys.into_iter().find_map(|wanted| {
-        let (mut present, mut absent) = (false, false);
-        let mut left: Option<BTreeSet<&Arc<str>>> = None;
-        let mut excluded = BTreeSet::new();
-        for requirement in selector.requirements().filter(|requirement| key(requirement) == wanted) {
-            match requirement {
-                Requirement::In(_, values) => {
-                    present = true;
-                    let values: BTreeSet<_> = values.iter().collect();
-                    left = Some(left.map_or_else(|| values.clone(), |left| &left & &values));
-                }
-                Requirement::NotIn(_, values) => excluded.extend(values),
-                Requirement::Exists(_) => present = true,
-                Requirement::DoesNotExist(_) => absent = true,
-            }
-        }
-        if present && absent {
-            return Some(format!("it asks for {wanted} to be there and to be absent"));
-        }
-        let none_left = left.is_some_and(|left| left.is_subset(&excluded));
-        none_left.then(|| format!("it asks for values of {wanted} that it also excludes"))
-    })
-}
-
-fn subjects(case: &Case<'_, '_>, findings: &mut Findings) {
-    let Ok(selector) = &case.policy.written.subjects else {
-        return;
-    };
-    if !case.subjects.is_empty() || contradiction(selector).is_some() {
-        return;
-    }
-    let namespace = &case.policy.name.namespace;
-    let inside = case.estate.pods_in(&case.policy.namespace());
-    let live = inside
-        .iter()
-        .filter(|pod| pod.is_live())
-        .map(|pod| &*pod.identity.labels);
-    let selected = case.estate.selected_by(case.policy);
-    let (happens, instead) = match selected.as_slice() {
-        [] if inside.is_empty() => (
-            format!("namespace {namespace} has no pods: the policy has no effect"),
-            None,
-        ),
-        [] => (
-            format!("no live pod of namespace {namespace} has these labels: the policy has no effect"),
-            misspelt(selector, live),
-        ),
-        selected => (
-            format!(
-                "it selects only pods that are finished or on their node's network, which no policy isolates ({})",
-                some_of(selected)
-            ),
-            None,
-        ),
-    };
-    let mut finding = case.finding(&SELECTS_NOTHING, Severity::Note, "spec.podSelector", happens);
-    finding.instead = instead;
-    findings.add(finding);
-}
-
 /// What is wrong with a peer that matches nobody.
 struct Nobody {
     why: String,
     instead: Option<String>,
 }
 
-fn rule(case: &Case<'_, '_>, rule: &RuleCase<'_, '_>, findings: &mut Findings) {
+/// Looks at a rule.
+pub(super) fn check(case: &Case<'_, '_>, rule: &RuleCase<'_, '_>, findings: &mut Findings) {
     let entries = rule.rule.peers.entries();
     let nobody: Vec<(&PeerCase<'_, '_>, Nobody)> = rule
         .peers
@@ -209,19 +97,25 @@ fn matches_nobody(case: &Case<'_, '_>, peer: &PeerCase<'_, '_>) -> Option<Nobody
     if !peer.reach.is_empty() {
         return None;
     }
-    let plain = |why: &str| Nobody {
-        why: why.to_owned(),
-        instead: None,
-    };
-    if pods
-        .into_iter()
-        .chain(namespaces)
-        .any(|selector| contradiction(selector).is_some())
-    {
-        return Some(plain("its selector contradicts itself"));
+    let contradicts = |selector: &Selector| contradiction(selector).is_some();
+    if pods.into_iter().chain(namespaces).any(contradicts) {
+        return Some(Nobody {
+            why: "its selector contradicts itself".to_owned(),
+            instead: None,
+        });
     }
     let estate = case.estate;
     let home = case.policy.namespace();
+    let on_host = estate.reach_on_host_network(&home, peer.peer);
+    if !on_host.is_empty() {
+        return Some(Nobody {
+            why: format!(
+                "it means only pods on their node's network, which no selector matches: {}",
+                some_of(on_host)
+            ),
+            instead: Some("to admit their nodes, pods on the host network among them, write an ipBlock".to_owned()),
+        });
+    }
     let around = estate.reach(&home, &all_pods(namespaces));
     if around.is_empty() {
         return Some(empty_namespaces(estate, &home, namespaces, pods));
@@ -305,28 +199,4 @@ fn only_namespace(pods: &[&PodAt<'_>]) -> Option<String> {
         "pods with these labels are in namespace {name}: to mean them add  {}",
         namespace_selector(cluster, Some(name))
     ))
-}
-
-/// What a selector probably meant that matches none of these labels: a value, or a key, that is nearly there.
-fn misspelt<'l>(selector: &Selector, labels: impl Iterator<Item = &'l Labels>) -> Option<String> {
-    let labels: BTreeSet<(&str, &str)> = labels.flatten().map(|(key, value)| (&**key, &**value)).collect();
-    selector.requirements().find_map(|requirement| {
-        let Requirement::In(key, values) = requirement else {
-            return None;
-        };
-        let of_key: Vec<&str> = labels
-            .iter()
-            .filter(|(known, _)| *known == &**key)
-            .map(|(_, value)| *value)
-            .collect();
-        if of_key.is_empty() {
-            let known = labels.iter().map(|(key, _)| *key);
-            return nearest(key, known).map(|meant| format!("perhaps the key is  {meant}"));
-        }
-        if values.iter().any(|value| of_key.contains(&&**value)) {
-            return None;
-        }
-        let meant = values.iter().find_map(|value| nearest(value, of_key.iter().copied()))?;
-        Some(format!("perhaps  {key}: {meant}"))
-    })
 }

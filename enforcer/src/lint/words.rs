@@ -3,7 +3,8 @@
 //! Pure.
 
 use super::estate::PodAt;
-use proto::model::{CLUSTER_LABEL, ClusterName, NAME_LABEL};
+use proto::model::{CLUSTER_LABEL, ClusterName, Labels, NAME_LABEL};
+use proto::selector::{Requirement, Selector};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
@@ -88,6 +89,30 @@ pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) 
         [(first, known), rest @ ..] if rest.first().is_none_or(|(second, _)| second > first) => Some(known),
         _ => None,
     }
+}
+
+/// What a selector probably meant that matches none of these labels: a value, or a key, that is nearly there.
+pub(super) fn misspelt<'l>(selector: &Selector, labels: impl Iterator<Item = &'l Labels>) -> Option<String> {
+    let labels: BTreeSet<(&str, &str)> = labels.flatten().map(|(key, value)| (&**key, &**value)).collect();
+    selector.requirements().find_map(|requirement| {
+        let Requirement::In(key, values) = requirement else {
+            return None;
+        };
+        let of_key: Vec<&str> = labels
+            .iter()
+            .filter(|(known, _)| *known == &**key)
+            .map(|(_, value)| *value)
+            .collect();
+        if of_key.is_empty() {
+            let known = labels.iter().map(|(key, _)| *key);
+            return nearest(key, known).map(|meant| format!("perhaps the key is  {meant}"));
+        }
+        if values.iter().any(|value| of_key.contains(&&**value)) {
+            return None;
+        }
+        let meant = values.iter().find_map(|value| nearest(value, of_key.iter().copied()))?;
+        Some(format!("perhaps  {key}: {meant}"))
+    })
 }
 
 /// How many letters must be added, removed, replaced or swapped with their neighbour to make one text the other (the

@@ -231,13 +231,13 @@ fn unknown_clusters() {
         expect![[r#"
             NetworkPolicy a/shop/p   a/all.yaml:2
               warning  spec.egress[0].to[0].namespaceSelector   unknown-cluster
-                       no cluster is called "PCI": it matches nobody
+                       no cluster of these manifests is called "PCI": it matches nobody
                        write  pci
               warning  spec.egress[0].to[1].namespaceSelector   unknown-cluster
-                       no cluster is called "elsewhere": it matches nobody
+                       no cluster of these manifests is called "elsewhere": it matches nobody
                        the clusters are a and pci
               warning  spec.egress[0].to[2].namespaceSelector   unknown-cluster
-                       no cluster is called "pcl": it excludes nobody
+                       no cluster of these manifests is called "pcl": it excludes nobody
                        write  pci
 
             0 errors, 3 warnings, 0 notes
@@ -250,10 +250,10 @@ fn unknown_clusters() {
         expect![[r#"
             NetworkPolicy a/shop/p   a/all.yaml:2
               warning  spec.egress[0].to[0].namespaceSelector   unknown-cluster
-                       no cluster is called "PCI": it matches nobody
+                       no cluster of these manifests is called "PCI": it matches nobody
                        write  pci
               warning  spec.egress[0].to[2].namespaceSelector   unknown-cluster
-                       no cluster is called "pcl": it excludes nobody
+                       no cluster of these manifests is called "pcl": it excludes nobody
                        write  pci
 
             0 errors, 2 warnings, 0 notes
@@ -265,13 +265,13 @@ fn unknown_clusters() {
         expect![[r#"
             NetworkPolicy a/shop/p   a/all.yaml:2
               warning  spec.egress[0].to[0].namespaceSelector   unknown-cluster
-                       no cluster is called "PCI": it matches nobody
+                       no cluster of these manifests is called "PCI": it matches nobody
                        write  pci
               warning  spec.egress[0].to[1].namespaceSelector   unknown-cluster
-                       no cluster is called "elsewhere": it matches nobody
+                       no cluster of these manifests is called "elsewhere": it matches nobody
                        the clusters are a and pci
               warning  spec.egress[0].to[2].namespaceSelector   unknown-cluster
-                       no cluster is called "pcl": it excludes nobody
+                       no cluster of these manifests is called "pcl": it excludes nobody
                        write  pci
 
             0 errors, 3 warnings, 0 notes
@@ -320,4 +320,25 @@ fn on_pods_and_in_pod_selectors() {
             0 errors, 2 warnings, 2 notes
         "#]],
     );
+}
+
+/// S115: one cluster under two ids.
+#[test]
+fn the_same_cluster_twice() {
+    let system =
+        |uid: &str| format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: kube-system, uid: '{uid}'}}}}");
+    let world = World::new()
+        .document("a", &system("7f9c"))
+        .document("b", &system("7f9c"))
+        .document("c", &system("0d11"))
+        .document("d", &system(""))
+        .document("e", &system(""));
+    check(&world, &[&namespaces::SAME_CLUSTER], expect![[r#"
+        Namespace b/kube-system   b/all.yaml:2
+          error    metadata.uid   same-cluster
+                   a has the same kube-system namespace, UID 7f9c: both are one cluster
+                   remove the manifests of one of them
+
+        1 error, 0 warnings, 0 notes
+    "#]]);
 }

@@ -1,7 +1,7 @@
 //! Peers that reach into other clusters, and selectors that reach nobody.
 
 use super::*;
-use crate::lint::{nobody, reach};
+use crate::lint::{contradiction, nobody, reach, subjects, two_entries};
 use expect_test::expect;
 use proto::selector::BarePodSelector;
 
@@ -142,7 +142,7 @@ fn policies_that_select_nothing() {
         .policy("a/shop/good", "{podSelector: {matchLabels: {app: db}}}");
     check(
         &world,
-        &[&nobody::SELECTS_NOTHING],
+        &[&subjects::SELECTS_NOTHING],
         expect![[r#"
             NetworkPolicy a/batch/done   a/all.yaml:16
               note     spec.podSelector   selects-nothing
@@ -185,7 +185,7 @@ fn contradictions() {
     );
     check(
         &world,
-        &[&nobody::CONTRADICTORY, &nobody::SELECTS_NOTHING],
+        &[&contradiction::CONTRADICTORY, &subjects::SELECTS_NOTHING],
         expect![[r#"
             NetworkPolicy a/shop/p   a/all.yaml:6
               warning  spec.ingress[0].from[0].podSelector   contradictory-selector
@@ -271,4 +271,74 @@ fn rules_that_admit_nobody() {
             0 errors, 6 warnings, 1 note
         "#]],
     );
+}
+
+/// S71: a peer that means only host-network pods.
+#[test]
+fn host_network_peers() {
+    let world = two()
+        .pod_with(
+            "a/shop/agent",
+            "{app: agent}",
+            &["192.168.0.1"],
+            ["nodeName: node-1, hostNetwork: true", "phase: Running"],
+        )
+        .policy("a/shop/db", &ingress("{podSelector: {matchLabels: {app: agent}}}"));
+    check(&world, &[&nobody::ADMITS_NOTHING], expect![[r#"
+        NetworkPolicy a/shop/db   a/all.yaml:8
+          warning  spec.ingress[0]   admits-nothing
+                   the rule admits nobody (from[0]: it means only pods on their node's network, which no selector matches: a/shop/agent)
+                   to admit their nodes, pods on the host network among them, write an ipBlock
+
+        0 errors, 1 warning, 0 notes
+    "#]]);
+}
+
+/// S22: two entries that were meant as one; two that make sense as they are.
+#[test]
+fn two_entries_meant_as_one() {
+    let pay = "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: pay}}}";
+    let bill = "{podSelector: {matchLabels: {app: bill}}}";
+    let world = two().pod("b/pay/other", "{app: other}", &["10.2.0.4"]);
+    let rules: [&Rule; 2] = [&two_entries::TWO_ENTRIES, &nobody::MATCHES_NOBODY];
+    check(
+        &world.clone().policy("a/shop/db", &ingress(&format!("{pay}, {bill}"))),
+        &rules,
+        expect![[r#"
+            NetworkPolicy a/shop/db   a/all.yaml:6
+              warning  spec.ingress[0].from[0]   two-entries
+                       this entry admits every pod of its namespaces, 2 pods (b/pay/bill, b/pay/other), and the podSelector in the entry beside it matches nobody by itself: as one entry they would admit 1 pod (b/pay/bill)
+                       write both selectors in one entry: the second without a hyphen of its own
+              note     spec.ingress[0].from[1]   matches-nobody
+                       no live pod of its namespaces has these labels: this entry admits nobody
+                       pods with these labels are in namespace pay: to mean them add  namespaceSelector: {matchLabels: {cluster.clusterset.k8s.io/cluster-name: b, kubernetes.io/metadata.name: pay}}
+
+            0 errors, 1 warning, 1 note
+        "#]],
+    );
+    check(
+        &world.clone().policy("a/shop/db", &ingress(&format!("{bill}, {pay}"))),
+        &rules,
+        expect![[r#"
+            NetworkPolicy a/shop/db   a/all.yaml:6
+              warning  spec.ingress[0].from[1]   two-entries
+                       this entry admits every pod of its namespaces, 2 pods (b/pay/bill, b/pay/other), and the podSelector in the entry beside it matches nobody by itself: as one entry they would admit 1 pod (b/pay/bill)
+                       write both selectors in one entry: the second without a hyphen of its own
+              note     spec.ingress[0].from[0]   matches-nobody
+                       no live pod of its namespaces has these labels: this entry admits nobody
+                       pods with these labels are in namespace pay: to mean them add  namespaceSelector: {matchLabels: {cluster.clusterset.k8s.io/cluster-name: b, kubernetes.io/metadata.name: pay}}
+
+            0 errors, 1 warning, 1 note
+        "#]],
+    );
+    let web = "{podSelector: {matchLabels: {app: web}}}";
+    silent(
+        &world.clone().policy("a/shop/db", &ingress(&format!("{pay}, {web}"))),
+        &rules,
+    );
+    let one = pay.replace(
+        "{namespaceSelector",
+        "{podSelector: {matchLabels: {app: bill}}, namespaceSelector",
+    );
+    silent(&world.policy("a/shop/db", &ingress(&one)), &rules);
 }

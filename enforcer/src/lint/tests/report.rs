@@ -250,7 +250,7 @@ fn sarif_is_as_the_standard_has_it() {
               "text": "NetworkPolicy a/shop/p: the rule admits nobody (one entry is void)"
             },
             "ruleId": "admits-nothing",
-            "ruleIndex": 15
+            "ruleIndex": 17
           },
           {
             "level": "note",
@@ -277,7 +277,7 @@ fn sarif_is_as_the_standard_has_it() {
               "text": "NetworkPolicy a/shop/p: namespace shop has no pods: the policy has no effect"
             },
             "ruleId": "selects-nothing",
-            "ruleIndex": 14
+            "ruleIndex": 15
           },
           {
             "level": "error",
