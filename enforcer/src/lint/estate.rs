@@ -9,6 +9,7 @@ use crate::offline::clusterset::Cluster;
 use crate::offline::manifests::{Kind, Object};
 use crate::policy::written::{self, PolicyType, Written};
 use crate::policy::{NetworkPolicy, Policy, PolicyName};
+use ipnet::IpNet;
 use proto::model::{ClusterName, Identity, Labels, NamespaceName};
 use proto::observe::{Namespace, Phase, Pod};
 use proto::pods::identity;
@@ -32,6 +33,8 @@ pub(super) struct Estate<'a> {
     pub pods: Vec<PodAt<'a>>,
     /// Which of `pods` are in a namespace.
     places: BTreeMap<NamespaceName, Range<usize>>,
+    /// The addresses of live pods, sorted, each with a place in `pods`.
+    addresses: Vec<(IpAddr, usize)>,
     /// Every policy, sorted by cluster, namespace and name.
     pub policies: Vec<PolicyAt<'a>>,
     /// The addresses of each cluster's nodes, with the name of a node that has it.
@@ -133,6 +136,7 @@ impl<'a> Estate<'a> {
             namespaces: BTreeMap::new(),
             pods: Vec::new(),
             places: BTreeMap::new(),
+            addresses: Vec::new(),
             policies: Vec::new(),
             node_addresses: BTreeMap::new(),
         };
@@ -142,7 +146,12 @@ impl<'a> Estate<'a> {
         for (index, pod) in estate.pods.iter().enumerate() {
             let namespace = pod.identity.namespace.clone();
             estate.places.entry(namespace).or_insert(index..index).end = index + 1;
+            if pod.is_live() {
+                let addresses = pod.pod.addresses.iter();
+                estate.addresses.extend(addresses.map(|address| (*address, index)));
+            }
         }
+        estate.addresses.sort_unstable();
         estate
     }
 
@@ -227,13 +236,19 @@ impl<'a> Estate<'a> {
                 &selector_peer(namespace, pods.as_ref(), namespaces.as_ref()),
                 PodAt::is_live,
             ),
-            written::Peer::Block { net, except } => {
-                let within =
-                    |address: &IpAddr| net.contains(address) && !except.iter().any(|net| net.contains(address));
-                let live = self.live();
-                live.filter(|pod| pod.pod.addresses.iter().any(within)).collect()
-            }
+            written::Peer::Block { net, except } => self.within(*net, except),
         }
+    }
+
+    /// The live pods with an address in a block and in none of its excepts.
+    fn within(&self, net: IpNet, except: &[IpNet]) -> Vec<&PodAt<'a>> {
+        let start = self.addresses.partition_point(|(address, _)| *address < net.network());
+        let inside = self.addresses[start..]
+            .iter()
+            .take_while(|(address, _)| net.contains(address));
+        let left = inside.filter(|(address, _)| !except.iter().any(|net| net.contains(address)));
+        let places: BTreeSet<usize> = left.map(|(_, place)| *place).collect();
+        places.into_iter().map(|place| &self.pods[place]).collect()
     }
 
     /// The pods on their nodes' networks that a peer would mean if selectors matched such pods (S71).

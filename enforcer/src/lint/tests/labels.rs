@@ -333,12 +333,16 @@ fn the_same_cluster_twice() {
         .document("c", &system("0d11"))
         .document("d", &system(""))
         .document("e", &system(""));
-    check(&world, &[&namespaces::SAME_CLUSTER], expect![[r#"
+    check(
+        &world,
+        &[&namespaces::SAME_CLUSTER],
+        expect![[r#"
         Namespace b/kube-system   b/all.yaml:2
           error    metadata.uid   same-cluster
                    a has the same kube-system namespace, UID 7f9c: both are one cluster
                    remove the manifests of one of them
 
         1 error, 0 warnings, 0 notes
-    "#]]);
+    "#]],
+    );
 }

@@ -284,14 +284,18 @@ fn host_network_peers() {
             ["nodeName: node-1, hostNetwork: true", "phase: Running"],
         )
         .policy("a/shop/db", &ingress("{podSelector: {matchLabels: {app: agent}}}"));
-    check(&world, &[&nobody::ADMITS_NOTHING], expect![[r#"
+    check(
+        &world,
+        &[&nobody::ADMITS_NOTHING],
+        expect![[r#"
         NetworkPolicy a/shop/db   a/all.yaml:8
           warning  spec.ingress[0]   admits-nothing
                    the rule admits nobody (from[0]: it means only pods on their node's network, which no selector matches: a/shop/agent)
                    to admit their nodes, pods on the host network among them, write an ipBlock
 
         0 errors, 1 warning, 0 notes
-    "#]]);
+    "#]],
+    );
 }
 
 /// S22: two entries that were meant as one; two that make sense as they are.

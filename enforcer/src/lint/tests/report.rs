@@ -388,3 +388,38 @@ fn every_rule_has_an_id_of_its_own_and_words() {
         assert!(rule.help.ends_with('.') && !rule.finds.ends_with('.'), "{}", rule.id);
     }
 }
+
+/// P24, P25, I18: 1,000 pods and 200 policies with every kind of fault are looked at in bounded time, and said in bounded
+/// space.
+#[test]
+fn a_large_world_is_looked_at_at_once() {
+    let mut world = World::new();
+    for number in 0..1_000 {
+        let (cluster, namespace) = (["a", "b", "c", "d"][number % 4], number / 4 % 50);
+        let path = format!("{cluster}/n{namespace}/p{number}");
+        let address = format!("10.{}.{}.1", number / 250, number % 250);
+        let labels = format!("{{app: a{}, tier: t{}}}", number % 7, number % 3);
+        world = world.pod(&path, &labels, &[&address, &format!("fd00::{number}")]);
+    }
+    let peers: Vec<String> = (0..4)
+        .flat_map(|number| {
+            [
+                format!("{{podSelector: {{matchLabels: {{app: a{number}}}}}}}"),
+                format!("{{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: n{number}}}}}}}"),
+                format!("{{ipBlock: {{cidr: 10.{number}.0.0/16}}}}"),
+                "{namespaceSelector: {matchExpressions: [{key: none, operator: NotIn, values: [x]}]}}".to_owned(),
+                "{ipBlock: {cidr: 10.0.0.0}}".to_owned(),
+            ]
+        })
+        .collect();
+    let rule = format!("{{from: [{}], ports: [{{port: http}}, {{}}]}}", peers.join(", "));
+    for number in 0..200 {
+        let path = format!("{}/n{}/p{number}", ["a", "b", "c", "d"][number % 4], number / 4);
+        world = world.policy(&path, &format!("{{podSelector: {{}}, ingress: [{rule}, {rule}]}}"));
+    }
+    let findings = world.lint();
+    assert!(findings.iter().count() <= RULES.len() * MAX_FINDINGS_PER_RULE);
+    assert!(findings.count(Severity::Error) > 200 * 4);
+    let longest = findings.iter().map(|finding| finding.happens.len()).max().unwrap();
+    assert!(longest < 1_000, "{longest} characters in one finding");
+}
