@@ -9,10 +9,13 @@ use proto::model::ClusterName;
 use std::path::{Path, PathBuf};
 use tracing::level_filters::LevelFilter;
 
+mod lint;
 mod offline;
 pub mod switches;
 
+use crate::lint::command::Lint;
 use crate::matrix::Matrix;
+use lint::LintFlags;
 use offline::MatrixFlags;
 use switches::SwitchFlags;
 
@@ -31,6 +34,9 @@ Examples:
 
   Who reaches whom, by manifests alone:
       enforcer matrix DIR --probe TCP/8080
+
+  What to know about those manifests:
+      enforcer lint DIR
 
 Stopping an enforcer leaves its rules in force; `enforcer cleanup` takes them away.
 
@@ -61,6 +67,8 @@ enum Command {
     Cleanup(LogFlags),
     /// Judge every pod of some manifests against every pod: needs no cluster and no root
     Matrix(MatrixFlags),
+    /// Say what an administrator should know about some manifests: needs no cluster and no root
+    Lint(LintFlags),
 }
 
 #[derive(Args, Debug)]
@@ -150,6 +158,8 @@ pub enum Task {
     Cleanup(Log),
     /// Judge manifests.
     Matrix(Matrix),
+    /// Look for what is odd in manifests.
+    Lint(Lint),
 }
 
 /// All that a running enforcer is told. Validated; read from nowhere else.
@@ -253,6 +263,7 @@ impl CommandLine {
             Command::Run(flags) => Ok(Task::Run(flags.validate()?)),
             Command::Cleanup(flags) => Ok(Task::Cleanup(flags.validate()?)),
             Command::Matrix(flags) => Ok(Task::Matrix(flags.validate())),
+            Command::Lint(flags) => Ok(Task::Lint(flags.validate())),
         }
     }
 }

@@ -12,6 +12,7 @@
 mod addresses;
 mod blocks;
 mod cluster_label;
+pub mod command;
 mod contradiction;
 mod dns;
 mod estate;
@@ -34,7 +35,7 @@ mod words;
 pub use finding::{Finding, Findings, Location, MAX_FINDINGS_PER_RULE, Rule, Severity, Subject};
 pub use json::json;
 pub use sarif::sarif;
-pub use text::{Ink, summary, text};
+pub use text::{summary, text};
 
 use crate::offline::{ClusterSet, Manifests};
 use estate::{Case, Estate};

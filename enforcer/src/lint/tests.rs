@@ -9,6 +9,7 @@ mod stories;
 mod world;
 
 use super::*;
+use crate::screen::Ink;
 use expect_test::Expect;
 use world::World;
 

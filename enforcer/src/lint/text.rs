@@ -3,16 +3,8 @@
 //! Pure. Colour only repeats what the words say.
 
 use super::finding::{Finding, Findings, Location, Severity, Subject};
-use std::fmt::{self, Write as _};
-
-/// Whether there is colour.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ink {
-    /// stdout is a terminal, and nobody asked for none.
-    Colour,
-    /// Words alone.
-    Plain,
-}
+use crate::screen::{Ink, Tone};
+use std::fmt::Write as _;
 
 /// How far the lines of a finding stand from the margin.
 const INDENT: usize = 11;
@@ -54,9 +46,14 @@ fn heading(out: &mut String, subject: &Subject, ink: Ink) {
     let place = subject.location.as_ref().filter(|location| location.document.is_some());
     let place = place.map(|Location { file, line, .. }| format!("{file}:{line}"));
     let _ = match (subject.kind, place) {
-        (None, Some(place)) => writeln!(out, "{}", paint(ink, "1", place)),
-        (Some(_), Some(place)) => writeln!(out, "{}   {}", paint(ink, "1", subject), paint(ink, "2", place)),
-        (_, None) => writeln!(out, "{}", paint(ink, "1", subject)),
+        (None, Some(place)) => writeln!(out, "{}", ink.paint(Tone::Strong, place)),
+        (Some(_), Some(place)) => writeln!(
+            out,
+            "{}   {}",
+            ink.paint(Tone::Strong, subject),
+            ink.paint(Tone::Quiet, place)
+        ),
+        (_, None) => writeln!(out, "{}", ink.paint(Tone::Strong, subject)),
     };
 }
 
@@ -69,10 +66,10 @@ fn entry(out: &mut String, finding: &Finding, ink: Ink) {
         happens,
         instead,
     } = finding;
-    let colour = match severity {
-        Severity::Error => "31",
-        Severity::Warning => "33",
-        Severity::Note => "36",
+    let tone = match severity {
+        Severity::Error => Tone::Bad,
+        Severity::Warning => Tone::Odd,
+        Severity::Note => Tone::Quiet,
     };
     let field = if field.is_empty() {
         String::new()
@@ -82,17 +79,10 @@ fn entry(out: &mut String, finding: &Finding, ink: Ink) {
     let _ = writeln!(
         out,
         "  {}{field}{}",
-        paint(ink, colour, format_args!("{severity:<9}")),
-        paint(ink, "2", rule.id)
+        ink.paint(tone, format_args!("{severity:<9}")),
+        ink.paint(Tone::Quiet, rule.id)
     );
     for line in happens.lines().chain(instead.iter().flat_map(|text| text.lines())) {
         let _ = writeln!(out, "{:INDENT$}{line}", "");
-    }
-}
-
-fn paint(ink: Ink, code: &str, text: impl fmt::Display) -> String {
-    match ink {
-        Ink::Colour => format!("\x1b[{code}m{text}\x1b[0m"),
-        Ink::Plain => text.to_string(),
     }
 }
