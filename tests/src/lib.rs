@@ -3,6 +3,7 @@
 
 pub mod apiserver;
 pub mod assets;
+pub mod catalogue;
 pub mod lab;
 pub mod oracle;
 pub mod worlds;

@@ -16,7 +16,7 @@ mod api;
 mod discovery;
 mod failure;
 mod faults;
-mod patch;
+pub(crate) mod patch;
 mod request;
 mod resource;
 mod select;

@@ -1,0 +1,259 @@
+//! What a case expects, as lines, and the tables that they mean.
+//!
+//! ```text
+//! * -> a/x/db: refused
+//! */x/web, b/y/web -> a/x/db TCP/80 UDP/53/6: allowed
+//! ```
+//!
+//! Pure. Everything is allowed but where an end has no address of the family, and each line changes what the lines before
+//! it say: `allowed`, `refused`, or `absent` (no such traffic). An end is named as everywhere, or by a pattern: `*` is every
+//! end, `ip:*` every outside one; in `cluster/namespace/pod` a `*` is any, and a namespace `*` leaves out pods on the host
+//! network, which are their nodes and no pods to a policy. A pattern never speaks of a pod and itself, a pod and its own
+//! node (S67 to S69), or two ends that are no pods: who means those names them. Without a probe a line is about all of
+//! them. No line makes traffic where there is none.
+
+use crate::lab::ends::{End, Probe, Table, Verdict};
+use crate::worlds::ClusterSet;
+use anyhow::{Context, Result, bail, ensure};
+use enforcer::ruleset::Family;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// The ends with what a line must know of them.
+pub struct Field<'a> {
+    ends: &'a [End],
+    facts: Vec<Facts>,
+}
+
+/// What the manifests plainly say of an end.
+struct Facts {
+    families: BTreeSet<Family>,
+    /// `cluster/node`; none: it is no pod.
+    node: Option<String>,
+    host_network: bool,
+}
+
+/// Lines.
+pub struct Expectation(Vec<Line>);
+
+struct Line {
+    from: Vec<Pattern>,
+    to: Vec<Pattern>,
+    /// Empty: all.
+    probes: Vec<Probe>,
+    verdict: Verdict,
+    text: String,
+}
+
+enum Pattern {
+    Everything,
+    Outside,
+    Pods([Option<String>; 3]),
+    One(End),
+}
+
+impl<'a> Field<'a> {
+    /// Of these ends of a world.
+    pub fn new(world: &ClusterSet, ends: &'a [End]) -> Self {
+        let facts = ends.iter().map(|end| Facts::of(world, end)).collect();
+        Self { ends, facts }
+    }
+
+    /// Whether a pattern may speak of what passes from one end to another.
+    fn is_judged(&self, from: usize, to: usize) -> bool {
+        let [source, destination] = [&self.facts[from], &self.facts[to]];
+        let is_pod = |facts: &Facts| facts.node.is_some() && !facts.host_network;
+        let own_node = source.node.is_some()
+            && source.node == destination.node
+            && (source.host_network || destination.host_network);
+        from != to && !own_node && (is_pod(source) || is_pod(destination))
+    }
+}
+
+impl Facts {
+    fn of(world: &ClusterSet, end: &End) -> Self {
+        let name = match end {
+            End::Outside(address) => {
+                return Self {
+                    families: [Family::of(*address)].into(),
+                    node: None,
+                    host_network: false,
+                };
+            }
+            End::Pod(name) => name,
+        };
+        let objects = &world.clusters[name.cluster.as_str()].objects;
+        let is_it = |object: &&Value| {
+            let metadata = &object["metadata"];
+            object["kind"] == "Pod" && metadata["namespace"] == name.namespace && metadata["name"] == name.name
+        };
+        let pod = objects.iter().find(is_it).expect("ends are pods of the world");
+        let listed = pod["status"]["podIPs"].as_array().into_iter().flatten();
+        let addresses = listed.filter_map(|entry| entry["ip"].as_str()?.parse::<IpAddr>().ok());
+        let finished = pod["status"]["phase"] == "Succeeded" || pod["status"]["phase"] == "Failed";
+        let node = pod["spec"]["nodeName"].as_str();
+        Self {
+            families: addresses.filter(|_| !finished).map(Family::of).collect(),
+            node: node.map(|node| format!("{}/{node}", name.cluster)),
+            host_network: pod["spec"]["hostNetwork"] == true,
+        }
+    }
+}
+
+impl Expectation {
+    /// Reads lines; empty ones and what follows a `#` are none.
+    ///
+    /// # Errors
+    /// If one is not understood.
+    pub fn read(text: &str) -> Result<Self> {
+        let lines = text
+            .lines()
+            .map(|line| line.split('#').next().unwrap_or_default().trim());
+        let lines = lines.filter(|line| !line.is_empty());
+        Ok(Self(
+            lines
+                .map(|line| Line::read(line).context(line.to_owned()))
+                .collect::<Result<_>>()?,
+        ))
+    }
+
+    /// The tables of the probes, each of which says its family.
+    ///
+    /// # Errors
+    /// If a line speaks of no cell: it is a slip of the pen.
+    pub fn tables(&self, field: &Field<'_>, probes: &[Probe]) -> Result<Vec<Table>> {
+        let mut tables: Vec<Table> = probes.iter().map(|&probe| unpoliced(field, probe)).collect();
+        for line in &self.0 {
+            let mut spoken = false;
+            for table in tables.iter_mut().filter(|table| line.is_about(table.probe)) {
+                spoken |= line.write(field, table);
+            }
+            ensure!(spoken, "{:?} speaks of nothing", line.text);
+        }
+        Ok(tables)
+    }
+}
+
+/// Everything allowed, where there is an address of the family.
+fn unpoliced(field: &Field<'_>, probe: Probe) -> Table {
+    let family = probe.family.expect("each probe of a case says its family");
+    let has = |facts: &Facts| facts.families.contains(&family);
+    let verdict = |from: &Facts, to: &Facts| match has(from) && has(to) {
+        true => Verdict::Allowed,
+        false => Verdict::Absent,
+    };
+    let row = |from| field.facts.iter().map(|to| verdict(from, to)).collect();
+    let mut rows: Vec<Vec<Verdict>> = field.facts.iter().map(row).collect();
+    for (index, end) in field.ends.iter().enumerate() {
+        if matches!(end, End::Outside(_)) {
+            // Nothing goes from an outside host to itself.
+            rows[index][index] = Verdict::Absent;
+        }
+    }
+    Table { probe, rows }
+}
+
+impl Line {
+    fn read(line: &str) -> Result<Self> {
+        let (rest, verdict) = line.rsplit_once(':').context("no verdict after a colon")?;
+        let verdict = match verdict.trim() {
+            "allowed" => Verdict::Allowed,
+            "refused" => Verdict::Refused,
+            "absent" => Verdict::Absent,
+            other => bail!("{other:?} is neither allowed, refused nor absent"),
+        };
+        let (from, rest) = rest.split_once("->").context("no arrow")?;
+        let mut to = Vec::new();
+        let mut probes = Vec::new();
+        for word in rest.split_whitespace() {
+            match word.parse::<Probe>() {
+                Ok(probe) => probes.push(probe),
+                Err(_) => to.extend(patterns(word)?),
+            }
+        }
+        let from = from.split_whitespace().map(patterns).collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            from: from.into_iter().flatten().collect(),
+            to,
+            probes,
+            verdict,
+            text: line.to_owned(),
+        })
+    }
+
+    fn is_about(&self, probe: Probe) -> bool {
+        let covers = |one: &Probe| {
+            one.transport == probe.transport
+                && one.port == probe.port
+                && one.family.is_none_or(|family| Some(family) == probe.family)
+        };
+        self.probes.is_empty() || self.probes.iter().any(covers)
+    }
+
+    /// Whether it spoke of a cell.
+    fn write(&self, field: &Field<'_>, table: &mut Table) -> bool {
+        let mut spoken = false;
+        for from in 0..field.ends.len() {
+            for to in 0..field.ends.len() {
+                let speaks = self.from.iter().any(|source| {
+                    self.to.iter().any(|destination| {
+                        let both = source.means(field, from) && destination.means(field, to);
+                        let names = source.is_name() && destination.is_name();
+                        both && (names || field.is_judged(from, to))
+                    })
+                });
+                if speaks && table.rows[from][to] != Verdict::Absent {
+                    table.rows[from][to] = self.verdict;
+                    spoken = true;
+                }
+            }
+        }
+        spoken
+    }
+}
+
+/// Patterns between commas.
+fn patterns(word: &str) -> Result<Vec<Pattern>> {
+    let texts = word.split(',').filter(|text| !text.is_empty());
+    texts.map(Pattern::read).collect()
+}
+
+impl Pattern {
+    fn read(text: &str) -> Result<Self> {
+        if text == "*" {
+            return Ok(Self::Everything);
+        }
+        if text == "ip:*" {
+            return Ok(Self::Outside);
+        }
+        if !text.contains('*') {
+            return Ok(Self::One(text.parse()?));
+        }
+        let parts: Vec<&str> = text.split('/').collect();
+        let parts = <[&str; 3]>::try_from(parts)
+            .ok()
+            .with_context(|| format!("{text:?} is no pattern"))?;
+        Ok(Self::Pods(parts.map(|part| (part != "*").then(|| part.to_owned()))))
+    }
+
+    fn is_name(&self) -> bool {
+        matches!(self, Self::One(_))
+    }
+
+    fn means(&self, field: &Field<'_>, index: usize) -> bool {
+        match (self, &field.ends[index]) {
+            (Self::Everything, _) | (Self::Outside, End::Outside(_)) => true,
+            (Self::One(one), end) => one == end,
+            (Self::Pods(parts), End::Pod(pod)) => {
+                let is = |part: &Option<String>, text: &str| part.as_ref().is_none_or(|part| part == text);
+                let hidden = parts[1].is_none() && field.facts[index].host_network;
+                !hidden
+                    && is(&parts[0], pod.cluster.as_str())
+                    && is(&parts[1], &pod.namespace)
+                    && is(&parts[2], &pod.name)
+            }
+            (Self::Outside, End::Pod(_)) | (Self::Pods(_), End::Outside(_)) => false,
+        }
+    }
+}
