@@ -45,25 +45,25 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// What a judge says otherwise than a case expects, a line for each cell.
+/// What a judge says otherwise than a case expects: the case, and a line for each cell.
 fn differences(judge: &str, case: &Case, state: &State, ends: &[End], expected: &[Table], got: &[Table]) -> String {
-    let mut text = String::new();
+    let mut cells = String::new();
     for (expected, got) in expected.iter().zip(got) {
         for (from, row) in ends.iter().enumerate() {
             for (to, column) in ends.iter().enumerate() {
                 let [meant, is] = [expected, got].map(|table| table.rows[from][to]);
                 if meant != is {
-                    let Case { file, title, .. } = case;
-                    let then = if state.title.is_empty() { "" } else { ", then: " };
-                    text += &format!(
-                        "{file}: {title}{then}{}\n  {row} -> {column} {}: {meant:?} expected, {is:?} by {judge}\n",
-                        state.title, expected.probe
-                    );
+                    let probe = expected.probe;
+                    cells += &format!("  {row} -> {column} {probe}: {meant:?} expected, {is:?} by {judge}\n");
                 }
             }
         }
     }
-    text
+    if cells.is_empty() {
+        return cells;
+    }
+    let then = if state.title.is_empty() { "" } else { " Then: " };
+    format!("{}: {}{then}{}\n{cells}", case.file, case.title, state.title)
 }
 
 /// Every case by a judge that answers at once.

@@ -27,11 +27,13 @@ pub struct Field<'a> {
 }
 
 /// What the manifests plainly say of an end.
+#[derive(Default)]
 struct Facts {
     families: BTreeSet<Family>,
-    /// `cluster/node`; none: it is no pod.
+    /// `cluster/node`; none: it is outside, or on no node.
     node: Option<String>,
-    host_network: bool,
+    /// `cluster/namespace/pod` of a pod with a network of its own.
+    pod: Option<String>,
 }
 
 /// Lines.
@@ -63,42 +65,67 @@ impl<'a> Field<'a> {
     /// Whether a pattern may speak of what passes from one end to another.
     fn is_judged(&self, from: usize, to: usize) -> bool {
         let [source, destination] = [&self.facts[from], &self.facts[to]];
-        let is_pod = |facts: &Facts| facts.node.is_some() && !facts.host_network;
-        let own_node = source.node.is_some()
-            && source.node == destination.node
-            && (source.host_network || destination.host_network);
-        from != to && !own_node && (is_pod(source) || is_pod(destination))
+        match (&source.pod, &destination.pod) {
+            (Some(source), Some(destination)) => source != destination,
+            (None, None) => false,
+            (Some(_), None) | (None, Some(_)) => source.node.is_none() || source.node != destination.node,
+        }
     }
 }
 
 impl Facts {
     fn of(world: &ClusterSet, end: &End) -> Self {
-        let name = match end {
-            End::Outside(address) => {
-                return Self {
-                    families: [Family::of(*address)].into(),
-                    node: None,
-                    host_network: false,
+        match end {
+            End::Pod(name) => {
+                let objects = &world.clusters[name.cluster.as_str()].objects;
+                let is_it = |object: &&Value| {
+                    let metadata = &object["metadata"];
+                    object["kind"] == "Pod" && metadata["namespace"] == name.namespace && metadata["name"] == name.name
                 };
+                let pod = objects.iter().find(is_it).expect("ends are pods of the world");
+                Self::of_pod(name.cluster.as_str(), pod)
             }
-            End::Pod(name) => name,
-        };
-        let objects = &world.clusters[name.cluster.as_str()].objects;
-        let is_it = |object: &&Value| {
-            let metadata = &object["metadata"];
-            object["kind"] == "Pod" && metadata["namespace"] == name.namespace && metadata["name"] == name.name
-        };
-        let pod = objects.iter().find(is_it).expect("ends are pods of the world");
-        let listed = pod["status"]["podIPs"].as_array().into_iter().flatten();
-        let addresses = listed.filter_map(|entry| entry["ip"].as_str()?.parse::<IpAddr>().ok());
-        let finished = pod["status"]["phase"] == "Succeeded" || pod["status"]["phase"] == "Failed";
-        let node = pod["spec"]["nodeName"].as_str();
-        Self {
-            families: addresses.filter(|_| !finished).map(Family::of).collect(),
-            node: node.map(|node| format!("{}/{node}", name.cluster)),
-            host_network: pod["spec"]["hostNetwork"] == true,
+            End::Outside(address) => Self::of_address(world, *address),
         }
     }
+
+    fn of_pod(cluster: &str, pod: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (namespace, name) = (text(&pod["metadata"]["namespace"]), text(&pod["metadata"]["name"]));
+        let own = pod["spec"]["hostNetwork"] != true;
+        Self {
+            families: addresses(pod).into_iter().map(Family::of).collect(),
+            node: pod["spec"]["nodeName"].as_str().map(|node| format!("{cluster}/{node}")),
+            pod: own.then(|| format!("{cluster}/{namespace}/{name}")),
+        }
+    }
+
+    /// Of the pod that has the address, on the host network or not; of an outside host.
+    fn of_address(world: &ClusterSet, address: IpAddr) -> Self {
+        let clusters = world.clusters.iter();
+        let mut pods = clusters.flat_map(|(name, cluster)| cluster.objects.iter().map(move |object| (name, object)));
+        let owner = pods.find(|(_, object)| object["kind"] == "Pod" && addresses(object).contains(&address));
+        let owner = owner.map(|(cluster, pod)| Self::of_pod(cluster, pod));
+        Self {
+            families: [Family::of(address)].into(),
+            ..owner.unwrap_or_default()
+        }
+    }
+}
+
+/// The addresses of a pod that has not finished: of its `podIPs`, or where none of them is one, its `podIP` (I2).
+fn addresses(pod: &Value) -> Vec<IpAddr> {
+    let status = &pod["status"];
+    if status["phase"] == "Succeeded" || status["phase"] == "Failed" {
+        return Vec::new();
+    }
+    let read = |text: &Value| text.as_str()?.parse().ok();
+    let listed = status["podIPs"].as_array().into_iter().flatten();
+    let mut addresses: Vec<IpAddr> = listed.filter_map(|entry| read(&entry["ip"])).collect();
+    if addresses.is_empty() {
+        addresses.extend(read(&status["podIP"]));
+    }
+    addresses
 }
 
 impl Expectation {
@@ -145,8 +172,8 @@ fn unpoliced(field: &Field<'_>, probe: Probe) -> Table {
     };
     let row = |from| field.facts.iter().map(|to| verdict(from, to)).collect();
     let mut rows: Vec<Vec<Verdict>> = field.facts.iter().map(row).collect();
-    for (index, end) in field.ends.iter().enumerate() {
-        if matches!(end, End::Outside(_)) {
+    for (index, facts) in field.facts.iter().enumerate() {
+        if facts.pod.is_none() && facts.node.is_none() {
             // Nothing goes from an outside host to itself.
             rows[index][index] = Verdict::Absent;
         }
@@ -247,7 +274,7 @@ impl Pattern {
             (Self::One(one), end) => one == end,
             (Self::Pods(parts), End::Pod(pod)) => {
                 let is = |part: &Option<String>, text: &str| part.as_ref().is_none_or(|part| part == text);
-                let hidden = parts[1].is_none() && field.facts[index].host_network;
+                let hidden = parts[1].is_none() && field.facts[index].pod.is_none();
                 !hidden
                     && is(&parts[0], pod.cluster.as_str())
                     && is(&parts[1], &pod.namespace)

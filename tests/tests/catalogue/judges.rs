@@ -2,7 +2,8 @@
 
 use enforcer::offline::{self, Manifests};
 use enforcer::ruleset::Family;
-use enforcer::switches::Switches;
+use enforcer::switches::{EgressToLocalNode, Switches};
+use proto::selector::{BarePodSelector, ClusterLabelMode};
 use serde_json::Value;
 use std::net::IpAddr;
 use tests::lab::ends::{End, Probe, Table, Transport, Verdict};
@@ -59,72 +60,118 @@ fn same<T: std::str::FromStr<Err: std::fmt::Debug>>(one: &impl ToString) -> T {
 /// By the meaning of the policies.
 pub fn by_oracle(question: &Question<'_>) -> Vec<Table> {
     let world = oracle::World::read(question.world);
-    let judge = oracle::Judge::new(&world);
-    question.tables(|from, to, probe| judge.verdict(from, to, probe) != oracle::Verdict::Refused)
-}
-
-impl Question<'_> {
-    fn tables(&self, passes: impl Fn(&oracle::End, &oracle::End, oracle::Probe) -> bool) -> Vec<Table> {
-        let table = |&probe: &Probe| {
-            let family = probe.family.expect("each probe of a case says its family");
-            let ends: Vec<_> = self.ends.iter().map(|end| resolve(self.world, end, family)).collect();
-            let verdict = |from: &Option<oracle::End>, to: &Option<oracle::End>| match (from, to) {
-                (None, _) | (_, None) => Verdict::Absent,
-                (Some(oracle::End::Address(from)), Some(oracle::End::Address(to))) if from == to => Verdict::Absent,
-                // A host and itself.
-                (Some(from), Some(to)) if from.address() == to.address() => Verdict::Allowed,
-                (Some(from), Some(to)) if passes(from, to, meaning(probe)) => Verdict::Allowed,
-                (Some(_), Some(_)) => Verdict::Refused,
+    let judge = oracle::Judge::new(&world, said(question.switches));
+    let table = |&probe: &Probe| {
+        let family = probe.family.expect("each probe of a case says its family");
+        let ends: Vec<_> = question
+            .ends
+            .iter()
+            .map(|end| resolve(question.world, end, family))
+            .collect();
+        let verdict = |from: &Option<oracle::End>, to: &Option<oracle::End>| {
+            let (Some(from), Some(to)) = (from, to) else {
+                return Verdict::Absent;
             };
-            let row = |from| ends.iter().map(|to| verdict(from, to)).collect();
-            Table {
-                probe,
-                rows: ends.iter().map(row).collect(),
+            match judge.verdict(from, to, meaning(probe)) {
+                oracle::Verdict::Allowed => Verdict::Allowed,
+                oracle::Verdict::Refused => Verdict::Refused,
+                oracle::Verdict::NoTraffic => Verdict::Absent,
             }
         };
-        self.probes.iter().map(table).collect()
+        let row = |from| ends.iter().map(|to| verdict(from, to)).collect();
+        Table {
+            probe,
+            rows: ends.iter().map(row).collect(),
+        }
+    };
+    question.probes.iter().map(table).collect()
+}
+
+/// The switches in the oracle's words.
+fn said(switches: Switches) -> oracle::Switches {
+    oracle::Switches {
+        bare_pod_selector: match switches.selectors.bare_pod_selector {
+            BarePodSelector::ClusterSet => oracle::BarePodSelector::ClusterSet,
+            BarePodSelector::Local => oracle::BarePodSelector::Local,
+        },
+        cluster_label: match switches.selectors.cluster_label {
+            ClusterLabelMode::Verify => oracle::ClusterLabel::Verify,
+            ClusterLabelMode::Literal => oracle::ClusterLabel::Literal,
+            ClusterLabelMode::Assert => oracle::ClusterLabel::Assert,
+        },
+        own_node: match switches.egress_to_local_node {
+            EgressToLocalNode::Allow => oracle::OwnNode::Allow,
+            EgressToLocalNode::Policy => oracle::OwnNode::Policy,
+        },
     }
 }
 
 /// An end by its first usable address of a family, as the oracle calls it.
 fn resolve(world: &ClusterSet, end: &End, family: Family) -> Option<oracle::End> {
+    let is_of_family = |address: IpAddr| Family::of(address) == family;
     match end {
-        End::Pod(name) => pod(world, name, family),
-        End::Outside(address) if Family::of(*address) == family => Some(whoever_has(world, *address)),
-        End::Outside(_) => None,
+        End::Pod(name) => pod_ends(world, name).find(|end| is_of_family(end.address())),
+        End::Outside(address) => is_of_family(*address).then(|| whoever_has(world, *address)),
     }
 }
 
-fn pod(world: &ClusterSet, name: &PodName, family: Family) -> Option<oracle::End> {
-    let cluster = &world.clusters[name.cluster.as_str()];
-    let pod = cluster.objects.iter().find(|object| is_pod(object, name))?;
-    let address = usable(pod).into_iter().find(|address| Family::of(*address) == family)?;
-    let Some(node) = pod["spec"]["nodeName"].as_str() else {
-        return Some(oracle::End::Address(address));
-    };
+/// The end that is behind an address.
+fn whoever_has(world: &ClusterSet, address: IpAddr) -> oracle::End {
+    let pods = lab_world(world).pods();
+    let mut ends = pods.iter().flat_map(|pod| pod_ends(world, &pod.name));
+    ends.find(|end| end.address() == address)
+        .unwrap_or(oracle::End::Address(address))
+}
+
+/// A pod by each address that is its own, in the order of its list.
+fn pod_ends(world: &ClusterSet, name: &PodName) -> impl Iterator<Item = oracle::End> {
+    let objects = &world.clusters[name.cluster.as_str()].objects;
+    let pod = objects
+        .iter()
+        .find(|object| is_pod(object, name))
+        .expect("it is of this world");
+    let own = usable(pod)
+        .into_iter()
+        .filter(|address| !objects.iter().any(|other| is_taken_over(pod, other, address)));
+    // Nobody enforces anything on the node of a pod that has none.
     let node = oracle::NodeName {
         cluster: name.cluster.to_string(),
-        name: node.to_owned(),
+        name: pod["spec"]["nodeName"].as_str().unwrap_or_default().to_owned(),
     };
-    Some(if pod["spec"]["hostNetwork"] == true {
-        oracle::End::Node { node, address }
-    } else {
-        let pod = (name.namespace.clone(), name.name.clone());
-        oracle::End::Pod { node, pod, address }
+    own.map(move |address| match pod["spec"]["hostNetwork"] == true {
+        true => oracle::End::Node {
+            node: node.clone(),
+            address,
+        },
+        false => oracle::End::Pod {
+            node: node.clone(),
+            pod: (name.namespace.clone(), name.name.clone()),
+            address,
+        },
     })
 }
 
-fn whoever_has(world: &ClusterSet, address: IpAddr) -> oracle::End {
-    let ends = oracle::World::read(world).ends(&[]);
-    let nodes_first = |end: &oracle::End| !matches!(end, oracle::End::Node { .. });
-    let mut owners: Vec<_> = ends.into_iter().filter(|end| end.address() == address).collect();
-    owners.sort_by_key(nodes_first);
-    owners.into_iter().next().unwrap_or(oracle::End::Address(address))
+/// The same world as the lab has it.
+pub fn lab_world(world: &ClusterSet) -> tests::lab::world::World {
+    let clusters = world.clusters.iter();
+    tests::lab::world::World {
+        clusters: clusters
+            .map(|(name, cluster)| (name.parse().unwrap(), cluster.objects.clone()))
+            .collect(),
+    }
 }
 
 fn is_pod(object: &Value, name: &PodName) -> bool {
     let metadata = &object["metadata"];
     object["kind"] == "Pod" && metadata["namespace"] == name.namespace && metadata["name"] == name.name
+}
+
+/// Whether another pod, or the node itself, has a pod's address now (S83, I7).
+fn is_taken_over(pod: &Value, other: &Value, address: &IpAddr) -> bool {
+    let on_host = |pod: &Value| pod["spec"]["hostNetwork"] == true;
+    let leaves = |pod: &Value| !pod["metadata"]["deletionTimestamp"].is_null();
+    let has_it = other["kind"] == "Pod" && usable(other).contains(address);
+    has_it && !on_host(pod) && (on_host(other) || leaves(pod) && !leaves(other))
 }
 
 /// The addresses of a pod that has not finished, less those that no host can have.
@@ -135,13 +182,13 @@ fn usable(pod: &Value) -> Vec<IpAddr> {
     {
         return Vec::new();
     }
-    let listed: Vec<&Value> = pod["status"]["podIPs"].as_array().into_iter().flatten().collect();
-    let texts = match listed[..] {
-        [] => vec![&pod["status"]["podIP"]],
-        _ => listed.iter().map(|entry| &entry["ip"]).collect(),
-    };
-    let parsed = texts.into_iter().filter_map(|text| text.as_str()?.parse().ok());
-    parsed.filter(is_host_address).collect()
+    let listed = pod["status"]["podIPs"].as_array().into_iter().flatten();
+    let read = |text: &Value| text.as_str()?.parse().ok().filter(is_host_address);
+    let mut addresses: Vec<IpAddr> = listed.filter_map(|entry| read(&entry["ip"])).collect();
+    if addresses.is_empty() {
+        addresses.extend(read(&pod["status"]["podIP"]));
+    }
+    addresses
 }
 
 fn is_host_address(address: &IpAddr) -> bool {
