@@ -53,6 +53,7 @@ mod tests {
         assert!(backoff.next_delay(&mut random) <= Duration::from_secs(1));
     }
 
+    /// C20: Two that failed together do not return together.
     #[test]
     fn two_that_failed_together_do_not_return_together() {
         let delay =

@@ -47,6 +47,7 @@ fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
+/// C7, S126: An unfinished snapshot changes nothing.
 #[test]
 fn a_snapshot_counts_when_its_end_has_come() {
     let hub = hub(TWO_CLUSTERS);
@@ -69,6 +70,7 @@ fn a_snapshot_counts_when_its_end_has_come() {
     assert_eq!(feed(&mut mirror, &hub.snapshot()).last(), Some(&Applied::Same));
 }
 
+/// C7: A snapshot that was cut off leaves nothing in the next.
 #[test]
 fn a_snapshot_that_begins_takes_the_place_of_one_that_never_ended() {
     let (old, new) = (hub(TWO_CLUSTERS), hub("a Live\n10.0.0.9 a/x app=web"));
@@ -107,6 +109,7 @@ fn deltas_add_change_and_remove() {
     assert_eq!(mirror.identities.len(), 0, "numbers are freed with their last use");
 }
 
+/// C6: A snapshot of a new epoch that says the same changes nothing.
 #[test]
 fn identities_keep_their_numbers_across_epochs() {
     let mut mirror = mirror_of(&hub(TWO_CLUSTERS));
@@ -125,6 +128,7 @@ fn identities_keep_their_numbers_across_epochs() {
     assert_eq!(before, after);
 }
 
+/// C7, S126: What was known of a cluster is kept until the hub has listed it, whatever restarts meanwhile.
 #[test]
 fn what_was_known_of_a_syncing_cluster_is_kept_until_it_is_live() {
     let mut mirror = mirror_of(&hub(TWO_CLUSTERS));
@@ -160,6 +164,7 @@ fn what_was_known_of_a_syncing_cluster_is_kept_until_it_is_live() {
     assert!(mirror.is_complete());
 }
 
+/// S111: A cluster that left goes with everything.
 #[test]
 fn a_cluster_that_left_or_is_not_mentioned_goes_with_everything() {
     let only_a = "a Live\na/x team=shop\n10.0.0.1 a/x app=web http:TCP/8080\n10.0.0.3 a/x app=db\n\
@@ -247,6 +252,7 @@ fn a_part_from_elsewhere_completes_a_syncing_cluster() {
     assert!(mirror.is_complete());
 }
 
+/// C9: The node's own word counts for its own addresses.
 #[test]
 fn the_own_nodes_word_on_its_addresses() {
     let web = || identity("a/x app=web http:TCP/8080");
@@ -295,6 +301,7 @@ fn the_own_nodes_word_on_its_addresses() {
     assert!(!mirror.set_local(address("10.0.0.78"), vec![], Tenure::Terminating));
 }
 
+/// S113, I6: At home the own cluster's claims count alone.
 #[test]
 fn at_home_the_own_clusters_claims_count_alone() {
     let mirror = mirror_of(&hub(TWO_CLUSTERS));
@@ -316,6 +323,7 @@ fn at_home_the_own_clusters_claims_count_alone() {
     assert_eq!(counted, [&clusters[1]]);
 }
 
+/// S102, N9: Namespaces of one name in two clusters are two.
 #[test]
 fn namespaces_of_one_name_in_two_clusters_are_two() {
     let mirror = mirror_of(&hub("a Live\nb Live\na/x team=one\nb/x team=two"));
@@ -324,6 +332,7 @@ fn namespaces_of_one_name_in_two_clusters_are_two() {
     assert_eq!(mirror.namespace_labels(&namespace("c", "x")), None);
 }
 
+/// C8, C16: Frames that are missing, repeated, reordered or another epoch's are refused, and change nothing.
 #[test]
 fn frames_out_of_turn_are_refused_and_change_nothing() {
     let mut hub = hub(TWO_CLUSTERS);
@@ -372,6 +381,7 @@ fn frames_out_of_turn_are_refused_and_change_nothing() {
     }
 }
 
+/// C14: Garbage is refused and changes nothing.
 #[test]
 fn garbage_is_refused_and_changes_nothing() {
     type Spoil = fn(&mut wire::Delta);
@@ -437,6 +447,7 @@ fn garbage_is_refused_and_changes_nothing() {
     }
 }
 
+/// C13: What a newer hub adds never matches more.
 #[test]
 fn what_a_newer_hub_adds_never_matches_more() {
     let mut hub = hub("a Live\n10.0.0.1 a/x app=web http:TCP/80");

@@ -42,6 +42,7 @@ fn text(addresses: BTreeSet<IpAddr>) -> String {
     format!("{addresses:?}")
 }
 
+/// S71, S81, S90: Pods that have finished or are on the host network own no address; one of phase Unknown does.
 #[test]
 fn finished_and_host_network_pods_own_nothing() {
     let mut finished = pod("a", "1", &["10.0.0.1"]);
@@ -69,6 +70,7 @@ fn finished_and_host_network_pods_own_nothing() {
     assert_eq!(owners(&pods, "10.0.0.1"), ["d:4"]);
 }
 
+/// S82, S83, I5: A terminating pod owns its address until one that stays has it; two that stay own it both.
 #[test]
 fn a_terminating_pod_yields_to_one_that_stays_and_only_to_it() {
     let mut old = pod("a", "1", &["10.0.0.1"]);
@@ -83,6 +85,7 @@ fn a_terminating_pod_yields_to_one_that_stays_and_only_to_it() {
     assert_eq!(owners(&pods, "10.0.0.1"), ["c:3", "d:4"]);
 }
 
+/// I11, S91: An address that changes in place is lost in the same step.
 #[test]
 fn an_address_that_changes_in_place_is_lost_in_the_same_step() {
     let mut pods = pods(vec![pod("a", "1", &["10.0.0.1", "fd00::1"])]);
@@ -93,6 +96,8 @@ fn an_address_that_changes_in_place_is_lost_in_the_same_step() {
     expect!["[10.0.0.2, fd00::1]"].assert_eq(&format!("{:?}", pods.addresses().collect::<Vec<_>>()));
 }
 
+/// I14, I15, S83, S88: A pod of the same name with another UID takes the place of the old one, whose late delete is
+/// ignored.
 #[test]
 fn a_late_delete_is_of_the_pod_with_its_uid() {
     let mut pods = pods(vec![pod("a", "1", &["10.0.0.1"])]);
@@ -112,6 +117,7 @@ fn a_late_delete_is_of_the_pod_with_its_uid() {
     assert_eq!(pods.get("shop", "a"), None);
 }
 
+/// W4, C16: What is said again changes nothing.
 #[test]
 fn a_repeated_object_touches_nothing() {
     let mut pods = pods(vec![pod("a", "1", &["10.0.0.1"])]);
@@ -128,6 +134,7 @@ fn a_repeated_object_touches_nothing() {
     assert_eq!(owners(&pods, "10.0.0.1"), ["a:1"]);
 }
 
+/// W5, S126: Only a complete list counts as known; it removes what it does not name.
 #[test]
 fn only_a_complete_list_syncs_and_it_removes_what_it_does_not_name() {
     let mut pods = Pods::default();
@@ -217,9 +224,8 @@ fn an_address_of_a_node_is_no_pods() {
     assert_eq!(claims(&pods), [Some(Lost::HostNetwork), None]);
 }
 
-/// I5, I7, I14, I15, S83, S120: random lives of few pods at few addresses, with repetitions and deletes that come late or
-/// twice: what is known in the
-/// end is what the objects that remain say, and every change of owners was announced.
+/// I14, I15, S120, W4: Random lives of few pods at few addresses, with repetitions and deletes that come late or twice:
+/// what is known in the end is what the objects that remain say, and every change of owners was announced.
 #[test]
 fn owners_depend_on_the_objects_only() {
     for seed in 0..400 {

@@ -12,6 +12,7 @@ fn requirement(key: &str, operator: &str, values: &[&str]) -> Requirement {
     Requirement::new(key, operator, values).unwrap()
 }
 
+/// S26, S27, S28: Each operator, with an absent, an empty and another value.
 #[test]
 fn each_operator_looks_at_an_absent_an_empty_and_another_value() {
     let objects = [
@@ -39,6 +40,7 @@ fn each_operator_looks_at_an_absent_an_empty_and_another_value() {
     }
 }
 
+/// S25: All requirements must hold; none selects everything.
 #[test]
 fn all_requirements_hold_and_none_selects_everything() {
     let both = Selector::new([requirement("a", "Exists", &[]), requirement("b", "In", &["1"])]);
@@ -58,6 +60,7 @@ fn all_requirements_hold_and_none_selects_everything() {
     );
 }
 
+/// S30: Keys and values are compared as they are.
 #[test]
 fn keys_and_values_are_compared_as_they_are() {
     let selector = Selector::new([requirement("example.com/App", "In", &["Web"])]);
@@ -73,6 +76,7 @@ fn keys_and_values_are_compared_as_they_are() {
     );
 }
 
+/// P1, P2, P3, P4, P5: What the API server refuses is refused.
 #[test]
 fn what_the_api_server_refuses_is_refused() {
     let long = "x".repeat(64);
@@ -189,6 +193,7 @@ fn every_condition_that_fails_is_told() {
     assert_eq!(bare.mismatches(&identity, None, local), expected);
 }
 
+/// S19, S29, S31, S102, S105, S106, N5, N6, N9: A peer is read in its place and by the switches.
 #[test]
 fn a_peer_is_read_in_its_place_and_by_the_switches() {
     let any = Some(Selector::default());

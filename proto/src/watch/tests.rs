@@ -194,6 +194,7 @@ async fn check(script: Vec<Answer>, count: usize, expected: Expect) {
     expected.assert_eq(&run::<Namespace>(Selection::All, script, count).await);
 }
 
+/// W2: A bookmark is heard of and changes nothing else; the end of the list makes it whole.
 #[tokio::test(start_paused = true)]
 async fn a_streamed_list_is_told_as_a_whole_and_the_watch_goes_on() {
     let script = vec![events(
@@ -221,6 +222,7 @@ async fn a_streamed_list_is_told_as_a_whole_and_the_watch_goes_on() {
     "#]]).await;
 }
 
+/// W2: A bookmark moves on the version from which a watch is taken up.
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_ends_is_taken_up_where_it_ended() {
     let script = vec![
@@ -341,6 +343,7 @@ async fn pages_stay_until_much_later() {
         ? /api/v1/namespaces  watch=true allowWatchBookmarks=true resourceVersion=20"#]].assert_eq(&asked.join("\n"));
 }
 
+/// W1: 410 in a watch or in its place leads to a new list, told as a whole; nothing is cleared before.
 #[tokio::test(start_paused = true)]
 async fn a_version_that_is_too_old_leads_to_a_new_list() {
     let script = vec![
@@ -370,6 +373,7 @@ async fn a_version_that_is_too_old_leads_to_a_new_list() {
     "#]]).await;
 }
 
+/// W1: An expired continue token leads to a new list.
 #[tokio::test(start_paused = true)]
 async fn a_continue_token_that_is_too_old_leads_to_a_new_list_of_larger_pages() {
     let script = vec![
@@ -387,6 +391,8 @@ async fn a_continue_token_that_is_too_old_leads_to_a_new_list_of_larger_pages() 
     "#]]).await;
 }
 
+/// W9: A list of null items with a version is empty and complete; what has no version, or is of another kind, is no
+/// list.
 #[tokio::test(start_paused = true)]
 async fn an_empty_list_is_one_and_what_is_no_list_is_none() {
     let script = vec![
@@ -420,6 +426,7 @@ async fn an_empty_list_is_one_and_what_is_no_list_is_none() {
     "#]]).await;
 }
 
+/// W10: An object without a name among good ones is left out alone, in a list and in a watch.
 #[tokio::test(start_paused = true)]
 async fn an_object_that_cannot_be_read_is_left_out_alone() {
     let nameless = json!({"metadata": {"resourceVersion": "3"}});
@@ -443,6 +450,7 @@ async fn an_object_that_cannot_be_read_is_left_out_alone() {
     "#]]).await;
 }
 
+/// W6, W8: 401, 403, 404, an HTML page and ERROR events are said once per reason, tried again, and never an empty list.
 #[tokio::test(start_paused = true)]
 async fn refusals_are_told_once_per_reason_and_are_no_empty_list() {
     let script = vec![
@@ -481,6 +489,7 @@ async fn refusals_are_told_once_per_reason_and_are_no_empty_list() {
     "#]]).await;
 }
 
+/// W6: A list that is cut off before its end is no list.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_breaks_or_does_not_answer() {
     let script = vec![
@@ -498,6 +507,7 @@ async fn a_server_that_breaks_or_does_not_answer() {
     "#]]).await;
 }
 
+/// W6: Half a line is no event, wherever it is cut; garbage ends the watch, which is taken up where it was.
 #[tokio::test(start_paused = true)]
 async fn half_a_line_is_no_event_and_garbage_ends_the_watch() {
     let whole = |line: Value| format!("{line}\n");

@@ -78,6 +78,7 @@ fn a_whole_pod() {
     .assert_debug_eq(&pod);
 }
 
+/// S93, I3: Every entry counts, once.
 #[test]
 fn every_address_counts_once() {
     addresses(
@@ -86,6 +87,7 @@ fn every_address_counts_once() {
     );
 }
 
+/// S92, I1, I4: An address that no pod can have is no address of it, and the good ones stand.
 #[test]
 fn unusable_addresses_do_not_void_the_good_ones() {
     let texts = [
@@ -118,6 +120,7 @@ fn unusable_addresses_do_not_void_the_good_ones() {
     );
 }
 
+/// I2: Entries that are no address are skipped.
 #[test]
 fn odd_entries_are_skipped() {
     addresses(
@@ -132,6 +135,7 @@ fn odd_entries_are_skipped() {
     );
 }
 
+/// I2: podIP counts where no entry of podIPs does.
 #[test]
 fn without_a_usable_entry_the_single_address_counts() {
     addresses(json!({"podIP": "10.0.0.1"}), expect!["[10.0.0.1] []"]);
@@ -151,6 +155,7 @@ fn without_a_usable_entry_the_single_address_counts() {
     );
 }
 
+/// S61: Ports of containers and sidecars count, those of ordinary init containers do not.
 #[test]
 fn ports_of_sidecars_count_and_those_of_init_containers_do_not() {
     ports(
@@ -166,6 +171,7 @@ fn ports_of_sidecars_count_and_those_of_init_containers_do_not() {
     );
 }
 
+/// S56, I16: A name may stand for several ports; a port without protocol is of TCP.
 #[test]
 fn a_name_may_stand_for_several_ports() {
     ports(
@@ -179,6 +185,7 @@ fn a_name_may_stand_for_several_ports() {
     );
 }
 
+/// I16: A container port that is none is skipped.
 #[test]
 fn odd_ports_are_skipped() {
     ports(
@@ -210,6 +217,7 @@ fn odd_ports_are_skipped() {
     );
 }
 
+/// I13: A phase that does not exist is not finished.
 #[test]
 fn phases() {
     let phase = |phase: Value| observe::<Pod>(&json!({"metadata": {"name": "p"}, "status": {"phase": phase}})).phase;
@@ -231,6 +239,7 @@ fn phases() {
         .assert_eq(&format!("{phases:?}"));
 }
 
+/// W10: What is odd in an object does not hide the object.
 #[test]
 fn an_object_of_odd_fields_only() {
     let pod: Pod = observe(&json!({
@@ -299,6 +308,7 @@ fn only_what_has_no_name_is_refused() {
     .assert_eq(&errors.join("\n"));
 }
 
+/// N7: A label is neither folded nor trimmed.
 #[test]
 fn a_namespace_keeps_its_labels_as_they_are() {
     let namespace: Namespace = observe(&json!({
@@ -319,7 +329,7 @@ fn a_namespace_keeps_its_labels_as_they_are() {
     .assert_debug_eq(&namespace);
 }
 
-/// Any JSON at all in any place at which something is read.
+/// W10: Any JSON at all in any place at which something is read.
 #[test]
 fn no_value_in_no_place_fails() {
     let odd = [
