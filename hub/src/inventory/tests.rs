@@ -110,6 +110,7 @@ fn check(world: &World, expected: expect_test::Expect) {
     expected.assert_eq(&world.published.text());
 }
 
+/// S126, W12: Nothing of a cluster is published before both of its lists are complete.
 #[test]
 fn nothing_of_a_cluster_is_published_before_both_lists_are_complete() {
     let mut world = World::new();
@@ -137,6 +138,7 @@ fn nothing_of_a_cluster_is_published_before_both_lists_are_complete() {
     );
 }
 
+/// I6, S111, S113: An address that two clusters claim has both owners until one claim ends.
 #[test]
 fn an_address_that_two_clusters_claim_has_both_owners_until_one_ends() {
     let mut world = World::new();
@@ -160,6 +162,7 @@ fn an_address_that_two_clusters_claim_has_both_owners_until_one_ends() {
     );
 }
 
+/// C4: A cluster that vanishes keeps what it had, and is said to be stale, since when and why.
 #[test]
 fn a_lost_contact_keeps_the_content_and_says_why() {
     let mut world = World::new();
@@ -183,6 +186,7 @@ fn a_lost_contact_keeps_the_content_and_says_why() {
     assert_eq!(world.reason("a"), None);
 }
 
+/// C5, W5: A whole list takes the place of the one before, as a difference; the old connection counts no more.
 #[test]
 fn new_credentials_keep_the_content_and_become_a_difference() {
     let mut world = World::new();
@@ -211,6 +215,7 @@ fn new_credentials_keep_the_content_and_become_a_difference() {
     );
 }
 
+/// C3, S119: Another cluster behind the same id leaves and joins; nothing of the old one is mixed with the new.
 #[test]
 fn another_cluster_behind_the_same_id_leaves_and_joins() {
     let mut world = World::new();
@@ -244,6 +249,7 @@ fn another_cluster_behind_the_same_id_leaves_and_joins() {
     );
 }
 
+/// S115: One cluster under two ids is a member once.
 #[test]
 fn one_cluster_under_two_ids_is_published_once() {
     let mut world = World::new();
@@ -281,6 +287,7 @@ fn one_cluster_under_two_ids_is_published_once() {
     assert_eq!(world.reason("b"), None);
 }
 
+/// S115: Of two ids with one cluster the one known first is the member, whoever is listed first.
 #[test]
 fn of_two_ids_with_one_cluster_the_one_known_first_is_the_member_whoever_is_listed_first() {
     let pods = || vec![pod("shop/web", &["10.1.0.1"], "app=web")];
@@ -318,6 +325,7 @@ fn of_two_ids_with_one_cluster_the_one_known_first_is_the_member_whoever_is_list
     );
 }
 
+/// C1, S115: Credentials that lead to another member are refused and the content kept.
 #[test]
 fn new_credentials_that_lead_to_another_member_are_refused_and_the_content_kept() {
     let mut world = World::new();
@@ -356,6 +364,7 @@ fn a_kubeconfig_that_was_never_good_is_a_cluster_that_syncs() {
     assert_eq!(world.reason("a").unwrap(), "a.yaml: no YAML");
 }
 
+/// N3, S87: The late deletion of a namespace that was made anew is not its successor's.
 #[test]
 fn the_deletion_of_a_namespace_that_was_recreated_is_not_its_successors() {
     let mut world = World::new();
@@ -382,6 +391,7 @@ fn random_pod(random: &mut fastrand::Rng) -> Pod {
     pod
 }
 
+/// S120, S129, W3: What is published depends on the objects and not on the way to them.
 #[test]
 fn what_is_published_depends_on_the_objects_and_not_on_the_way_to_them() {
     for seed in 0..300 {

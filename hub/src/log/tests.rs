@@ -195,6 +195,7 @@ fn no_number_is_defined_twice_or_used_after_it_was_retired() {
     assert!(retired_strings.is_subset(&strings) && retired_identities.is_subset(&identities));
 }
 
+/// N8, W11: Of many changes the last one is sent, and none if nothing is changed.
 #[test]
 fn the_last_change_of_an_address_wins_and_one_that_changes_nothing_is_no_frame() {
     let now = some_instant();
@@ -251,6 +252,7 @@ fn a_big_cluster_comes_in_frames_of_bounded_size_and_is_live_in_the_last() {
     assert_eq!(begin(&snapshot).owners().count(), 60_000);
 }
 
+/// C20: All who begin at a revision share its chunks.
 #[test]
 fn the_chunks_of_a_revision_are_cut_once_and_the_ages_of_each_end_are_its_own() {
     let now = some_instant();
@@ -320,6 +322,7 @@ fn a_cluster_that_joins_anew_has_left_first() {
     assert!(!log.must_seal_before(&change(ClusterState::Syncing)));
 }
 
+/// I19: A pod that crash-loops for an hour leaves nothing behind.
 #[test]
 fn a_pod_that_crash_loops_under_new_labels_leaves_nothing_behind() {
     let now = some_instant();

@@ -94,6 +94,7 @@ fn statuses(outputs: &[Output]) -> Vec<String> {
     outputs.iter().filter_map(text).collect()
 }
 
+/// W11: The first change after a quiet time is sealed at once, and a burst waits.
 #[test]
 fn the_first_change_after_a_quiet_time_is_sealed_at_once_and_a_burst_waits() {
     let mut hub = Hub::live();
@@ -145,6 +146,7 @@ fn people_are_told_of_each_change_of_a_cluster_once() {
     assert_eq!(statuses(&left), ["b Left -"]);
 }
 
+/// C7, S126: There is no snapshot before a cluster is known.
 #[test]
 fn there_is_no_snapshot_before_a_cluster_is_known() {
     let now = some_instant();
@@ -160,6 +162,7 @@ fn there_is_no_snapshot_before_a_cluster_is_known() {
     assert_eq!(machine.snapshot(now).map(|snapshot| snapshot.chunks.len()), Some(0));
 }
 
+/// C3: Another cluster behind the same id is sealed apart from the one before.
 #[test]
 fn another_cluster_behind_the_same_id_is_sealed_apart_from_the_one_before() {
     let mut hub = Hub::live();

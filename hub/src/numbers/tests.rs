@@ -82,6 +82,7 @@ fn a_number_that_finds_a_use_before_the_seal_ends_is_kept() {
     assert_eq!(numbers.take_definitions(), []);
 }
 
+/// I19: A pod that crash-loops leaves no numbers behind.
 #[test]
 fn a_pod_that_crash_loops_leaves_nothing_behind() {
     let mut numbers = Numbers::default();

@@ -198,6 +198,7 @@ fn names(pods: &[wire::Pod]) -> String {
     pods.iter().map(name).collect::<Vec<_>>().join(" ")
 }
 
+/// C4, S130: Clusters say how they fare.
 #[test]
 fn clusters_say_how_they_fare() {
     let world = World::new();
@@ -236,6 +237,7 @@ fn clusters_say_how_they_fare() {
     );
 }
 
+/// N4, N5: Namespaces say what is wrong with their cluster label.
 #[test]
 fn namespaces_say_what_is_wrong_with_their_cluster_label() {
     let world = World::new();
@@ -440,6 +442,7 @@ fn namespaces_come_in_pages_too() {
     assert_eq!(seen, ["a/kube-system", "a/shop", "a/tools", "b/kube-system", "b/shop"]);
 }
 
+/// S113, I6: An address has owners, and claims that are lost.
 #[test]
 fn an_address_has_owners_and_lost_claims() {
     check(
@@ -726,6 +729,7 @@ fn enforcers_are_shown_with_what_they_reported() {
     );
 }
 
+/// S130: Whether a revision is in force on every node can be asked.
 #[test]
 fn an_enforcer_is_current_or_behind() {
     let short = |request: wire::ListEnforcersRequest| match list_enforcers(&request) {

@@ -123,6 +123,7 @@ async fn call(channel: Channel, method: &str) -> Result<(), Status> {
     client.unary(tonic::Request::new(()), path, codec).await.map(|_| ())
 }
 
+/// C22: A certificate opens what its role needs.
 #[tokio::test]
 async fn a_certificate_opens_what_its_role_needs() {
     let hub = Hub::start(true).await;
@@ -226,6 +227,7 @@ async fn without_tls_everybody_may_do_everything() {
     assert_eq!(report.code(), Code::Unimplemented);
 }
 
+/// C15: Clients that stall delay nobody.
 #[tokio::test]
 async fn clients_that_stall_delay_nobody() {
     let hub = Hub::start(true).await;

@@ -196,6 +196,7 @@ async fn a_stream_is_resumed_after_the_last_revision() {
     .await;
 }
 
+/// C6: A revision of another hub gets a snapshot.
 #[tokio::test]
 async fn a_revision_of_another_hub_gets_a_snapshot() {
     let hub = Hub::with_one_pod().await;
@@ -214,6 +215,7 @@ async fn a_revision_of_another_hub_gets_a_snapshot() {
     );
 }
 
+/// C7, S126: A hub that knows nothing yet does not answer with an empty world.
 #[tokio::test]
 async fn an_empty_world_is_no_answer() {
     let hub = Hub::start().await;
@@ -221,6 +223,7 @@ async fn an_empty_world_is_no_answer() {
     assert_eq!(refused.code(), tonic::Code::Unavailable, "{refused}");
 }
 
+/// C13: Who is no member, or speaks another version, is told so.
 #[tokio::test]
 async fn who_is_no_member_or_speaks_another_version_is_told_so() {
     let hub = Hub::with_one_pod().await;
@@ -293,6 +296,7 @@ async fn a_hub_that_stops_says_so() {
     assert_eq!(ended.code(), tonic::Code::Unavailable, "{ended}");
 }
 
+/// C21: The stream of a cluster that is removed ends.
 #[tokio::test]
 async fn the_stream_of_a_cluster_that_leaves_ends() {
     let hub = Hub::with_one_pod().await;
@@ -310,6 +314,7 @@ async fn the_stream_of_a_cluster_that_leaves_ends() {
     assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused}");
 }
 
+/// C10, C11: A certificate speaks for its own cluster and node only.
 #[test]
 fn a_certificate_speaks_for_its_own_cluster_and_node_only() {
     use tonic::Code::{Ok, PermissionDenied};

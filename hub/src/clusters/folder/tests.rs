@@ -95,6 +95,7 @@ fn a_bad_file_is_refused_once_and_what_it_held_before_goes_on() {
     assert_eq!(said(folder.look(good())), ["accept a"]);
 }
 
+/// C1, S115: Two files of one id are refused, but the one in use stays.
 #[test]
 fn two_files_of_one_id_are_refused_but_the_one_in_use_stays() {
     let mut folder = Folder::default();
@@ -113,6 +114,7 @@ fn two_files_of_one_id_are_refused_but_the_one_in_use_stays() {
     assert_eq!(said(folder.look(one())), ["accept a"]);
 }
 
+/// C3: A renamed file is the same cluster or another by its stem.
 #[test]
 fn a_renamed_file_is_the_same_cluster_or_another_by_its_stem() {
     let mut folder = Folder::default();
@@ -125,6 +127,7 @@ fn a_renamed_file_is_the_same_cluster_or_another_by_its_stem() {
     assert_eq!(said(folder.look(other_id())), ["leave a"]);
 }
 
+/// C2, S109: A name that is no cluster id is refused, and said once.
 #[test]
 fn a_name_that_is_no_cluster_id_is_said_once() {
     let mut folder = Folder::default();

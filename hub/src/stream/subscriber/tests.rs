@@ -40,6 +40,7 @@ fn code(trailers: Frame<Bytes>) -> tonic::Code {
         .code()
 }
 
+/// C15: A subscriber that does not read is cut off, and told so when it does.
 #[tokio::test(start_paused = true)]
 async fn one_that_does_not_read_is_cut_off_and_told_so_when_it_does() {
     let ring = Arc::new(SharedRing::new(START));
@@ -77,6 +78,7 @@ async fn one_whose_place_is_gone_is_told_to_begin_anew() {
     assert_eq!(metrics.cut_off.get(), 1);
 }
 
+/// C22: A stream ends with the certificate it was granted on.
 #[tokio::test(start_paused = true)]
 async fn a_stream_ends_with_the_certificate_it_was_granted_on() {
     let ring = Arc::new(SharedRing::new(START));
