@@ -239,6 +239,7 @@ fn sets_of_addresses() {
     );
 }
 
+/// S34: The most specific block decides.
 #[test]
 fn the_most_specific_block_decides() {
     let block = |net: &str| Element::Block {

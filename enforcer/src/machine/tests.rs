@@ -277,6 +277,7 @@ fn settled(hub: &mut Hub) -> Rig {
     rig
 }
 
+/// S126, W12: Nothing is told to the kernel before both local kinds are known.
 #[test]
 fn nothing_is_told_to_the_kernel_before_both_local_kinds_are_known() {
     let mut rig = Rig::new();
@@ -309,6 +310,7 @@ fn an_api_server_that_is_away_is_named_by_what_waits_for_it() {
     assert_eq!(trouble(&rig), "");
 }
 
+/// W13, S122, S125: Without a hub a local pod is isolated, and the own cluster known.
 #[test]
 fn without_a_hub_a_local_pod_is_isolated_and_the_own_cluster_known() {
     let mut rig = Rig::new();
@@ -360,6 +362,7 @@ fn a_revision_that_tells_this_node_nothing_new_is_in_force_at_once() {
     assert_eq!(rig.plans.len(), 0);
 }
 
+/// S126, W12: A restart keeps what it cannot know yet and takes what it knows.
 #[test]
 fn a_restart_keeps_what_it_cannot_know_yet_and_takes_what_it_knows() {
     let mut hub = Hub::new(1);
@@ -391,6 +394,7 @@ fn a_cluster_that_is_never_known_keeps_no_address_of_another_alive() {
     assert_eq!(rig.admitted(), [false, true, false]);
 }
 
+/// C18: A hub that goes leaves everything as it is, and one that returns is heard by difference.
 #[test]
 fn a_hub_that_goes_leaves_everything_as_it_is() {
     let mut hub = Hub::new(1);
@@ -410,6 +414,7 @@ fn a_hub_that_goes_leaves_everything_as_it_is() {
     );
 }
 
+/// K7: What the kernel refuses leaves what it holds, is said once and tried again.
 #[test]
 fn what_the_kernel_refuses_is_said_once_and_tried_again_on_what_it_holds() {
     let mut hub = Hub::new(1);
@@ -436,6 +441,7 @@ fn what_the_kernel_refuses_is_said_once_and_tried_again_on_what_it_holds() {
     assert_eq!(rig.admitted(), [false, false, false]);
 }
 
+/// K8: What somebody else changed is noticed and restored.
 #[test]
 fn what_somebody_else_changed_is_noticed_and_restored() {
     let mut rig = settled(&mut Hub::new(1));
@@ -478,6 +484,7 @@ fn a_stream_without_sense_is_subscribed_anew_for_a_whole_snapshot() {
     assert_eq!(rig.admitted(), [false, false, false]);
 }
 
+/// P28, S128: A policy that goes lifts its effect; one that turns bad admits nothing more, which is said once.
 #[test]
 fn a_policy_that_goes_lifts_its_effect_and_a_void_piece_is_said_once() {
     let mut rig = settled(&mut Hub::new(1));

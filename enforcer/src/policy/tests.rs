@@ -96,6 +96,7 @@ fn render_ports(ports: &Ports) -> String {
     }
 }
 
+/// P22, S2: No spec selects all and isolates ingress.
 #[test]
 fn no_spec_selects_all_and_isolates_ingress() {
     check(
@@ -140,6 +141,7 @@ fn null_members_are_absent() {
     );
 }
 
+/// S5: Without policyTypes it is ingress, and egress if there are egress rules.
 #[test]
 fn policy_types_default_to_ingress_and_egress_if_there_are_egress_rules() {
     check(
@@ -187,6 +189,7 @@ fn policy_types_default_to_ingress_and_egress_if_there_are_egress_rules() {
     );
 }
 
+/// S6: Given policyTypes are final.
 #[test]
 fn given_policy_types_are_final() {
     check(
@@ -215,6 +218,7 @@ fn given_policy_types_are_final() {
     );
 }
 
+/// P21: Unknown policyTypes are ignored.
 #[test]
 fn unknown_policy_types_are_ignored() {
     check(
@@ -270,6 +274,7 @@ fn selectors() {
     );
 }
 
+/// P1, P2, S127: A void selector voids its peer alone.
 #[test]
 fn void_selector_of_a_peer_voids_the_peer_alone() {
     check(
@@ -288,6 +293,7 @@ ingress:
     );
 }
 
+/// S23: What is null and what is empty differ.
 #[test]
 fn peers() {
     check(
@@ -310,6 +316,7 @@ ingress:
     );
 }
 
+/// P16, S24, S42: Void peers do not become anybody.
 #[test]
 fn void_peers_do_not_become_anybody() {
     check(
@@ -407,6 +414,7 @@ fn void_rules_admit_nothing() {
     );
 }
 
+/// P23: A field that is not known voids what has it.
 #[test]
 fn unknown_fields_void_what_has_them() {
     check(
@@ -456,6 +464,7 @@ fn unknown_fields_void_what_has_them() {
     );
 }
 
+/// S16, P24: Rules and entries that repeat count once.
 #[test]
 fn rules_and_entries_that_repeat_count_once() {
     check(
@@ -533,6 +542,7 @@ fn odd_objects_are_read_all_the_same() {
     );
 }
 
+/// P25: A policy over the limit keeps isolating and keeps the rules that fit; it is said.
 #[test]
 fn a_policy_of_too_many_combinations_keeps_the_rules_that_fit() {
     let peers: Vec<Value> = (0..257)
@@ -565,6 +575,7 @@ fn refusals_are_bounded_in_number_and_length() {
     );
 }
 
+/// P1, P2, P3, S127: A void podSelector isolates the namespace and admits nothing.
 #[test]
 fn void_pod_selector_isolates_the_namespace_and_admits_nothing() {
     check_each(
@@ -666,6 +677,7 @@ fn void_pod_selector_isolates_the_namespace_and_admits_nothing() {
     );
 }
 
+/// P4: 63 characters are a value, 64 are none.
 #[test]
 fn longest_label_value() {
     check_each(
@@ -679,6 +691,7 @@ fn longest_label_value() {
     );
 }
 
+/// P10, P11, S38, S43: Leading zeros are decimal, host bits are masked.
 #[test]
 fn blocks_are_decimal_and_masked() {
     check_each(
@@ -714,6 +727,7 @@ fn blocks_are_decimal_and_masked() {
     );
 }
 
+/// P8, P9, P13: What is no block is void, and an except that is none voids its block.
 #[test]
 fn void_blocks() {
     check_each(
@@ -805,6 +819,7 @@ fn void_blocks() {
     );
 }
 
+/// P12, P14, S34, S45: Excepts are plain arithmetic.
 #[test]
 fn excepts_are_plain_arithmetic() {
     check_each(
@@ -870,6 +885,7 @@ fn excepts_are_plain_arithmetic() {
     );
 }
 
+/// P17, P18, P19, P20, S63: What is no port is void.
 #[test]
 fn void_ports() {
     check_each(
@@ -985,6 +1001,7 @@ fn void_ports() {
     );
 }
 
+/// S60: A list of void ports is no port.
 #[test]
 fn a_list_of_void_ports_is_no_port() {
     check(

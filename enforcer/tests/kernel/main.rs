@@ -366,6 +366,7 @@ fn check_between(actual: &Actual, before: &Ruleset, after: &Ruleset) {
     }
 }
 
+/// K7, S123: A kernel that says no at any step keeps a state between the two, and recovers.
 #[test]
 fn a_kernel_that_says_no_at_any_step_keeps_a_state_between_and_recovers() {
     in_new_netns(|| {

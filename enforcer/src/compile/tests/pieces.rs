@@ -9,7 +9,7 @@ fn check(manifests: &str, expected: Expect) {
     expected.assert_eq(&compiled(manifests));
 }
 
-/// Isolated in both families and both directions; the pod reaches itself (S9, S69, S96).
+/// S9, S69, S96: Isolated in both families and both directions; the pod reaches itself.
 #[test]
 fn no_rules() {
     check(
@@ -55,7 +55,7 @@ spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress, Egress]}
     );
 }
 
-/// One allow-all rule makes the others of its policy irrelevant (S10, S13).
+/// S10, S13: One allow-all rule makes the others of its policy irrelevant.
 #[test]
 fn everything() {
     check(
@@ -117,7 +117,8 @@ spec: {podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {
     );
 }
 
-/// The four forms of a selector peer: own namespace everywhere, all, one cluster, and both selectors.
+/// S18, S19, S21, S22: The four forms of a selector peer: own namespace everywhere, all, one cluster, and both
+/// selectors.
 #[test]
 fn selectors() {
     check(
@@ -201,7 +202,7 @@ spec:
     );
 }
 
-/// They share one chain and one set, whatever their form and order (S16).
+/// S16, P24: They share one chain and one set, whatever their form and order.
 #[test]
 fn equal_rules_of_several_policies() {
     check(
@@ -267,7 +268,7 @@ spec: {podSelector: {}, ingress: [{from: [{podSelector: {matchExpressions: [{key
     );
 }
 
-/// Blocks without excepts share a set; each family has only its own (S33-S35, S95).
+/// S33, S34, S35, S95: Blocks without excepts share a set; each family has only its own.
 #[test]
 fn blocks() {
     check(
@@ -328,7 +329,7 @@ spec:
     );
 }
 
-/// A `/0` is no set; with excepts it is two halves, less those that are excepted (S36, S37).
+/// S36, S37: A `/0` is no set; with excepts it is two halves, less those that are excepted.
 #[test]
 fn whole_families() {
     check(
@@ -412,7 +413,7 @@ spec: {podSelector: {matchLabels: {app: web}}, ingress: [{from: [{ipBlock: {cidr
     );
 }
 
-/// Numbers, ranges, all of a protocol; adjacent ones become one rule (S47-S52).
+/// S47, S48, S50, S51, S52: Numbers, ranges, all of a protocol; adjacent ones become one rule.
 #[test]
 fn ports() {
     check(
@@ -464,7 +465,7 @@ spec:
     );
 }
 
-/// Resolved on each subject by itself; a name that it does not have admits nothing (S53-S55).
+/// S53, S54, S55: Resolved on each subject by itself; a name that it does not have admits nothing.
 #[test]
 fn named_ports_of_subjects() {
     check(
@@ -516,7 +517,7 @@ spec: {podSelector: {}, ingress: [{ports: [{port: http}, {port: dns, protocol: U
     );
 }
 
-/// Resolved on each peer by itself, of every cluster; a block means the pods in it (S53, S56-S59).
+/// S53, S56, S57, S58, S59: Resolved on each peer by itself, of every cluster; a block means the pods in it.
 #[test]
 fn named_ports_of_peers() {
     check(
@@ -601,7 +602,7 @@ spec:
     );
 }
 
-/// They match nothing, and what is sane beside them stands (S60, S127).
+/// S60, S127: They match nothing, and what is sane beside them stands.
 #[test]
 fn void_pieces() {
     check(
@@ -658,7 +659,7 @@ spec:
     );
 }
 
-/// Every pod of the namespace is isolated and nothing admitted (P1).
+/// P1, S127: Every pod of the namespace is isolated and nothing admitted.
 #[test]
 fn void_pod_selector() {
     check(

@@ -131,6 +131,7 @@ fn check(policies: &[(&str, &str)], tables: &[(u16, &str)]) {
     }
 }
 
+/// S98, S100: Story 1, a stretched application.
 #[test]
 fn a_stretched_application() {
     check(
@@ -177,6 +178,7 @@ TCP 5432                    1  2  3  4  5  6  7  8  9 10 11 12 13 14
     );
 }
 
+/// S19, S100: Story 1 with a bare podSelector.
 #[test]
 fn a_stretched_application_with_a_bare_pod_selector() {
     check(
@@ -264,6 +266,7 @@ spec:
     ),
 ];
 
+/// S101, S116: Story 2, a boundary that both clusters enforce.
 #[test]
 fn a_cross_cluster_boundary() {
     check(
@@ -318,6 +321,7 @@ TCP 8080                    1  2  3  4  5  6  7  8  9 10 11 12 13 14
     );
 }
 
+/// S106, N5: Story 2 with a false claim.
 #[test]
 fn a_cross_cluster_boundary_with_a_false_claim() {
     check(
@@ -376,6 +380,7 @@ TCP 5432                    1  2  3  4  5  6  7  8  9 10 11 12 13 14
     );
 }
 
+/// S104: Story 3, local scope.
 #[test]
 fn local_scope() {
     check(
@@ -421,6 +426,7 @@ TCP 8080                    1  2  3  4  5  6  7  8  9 10 11 12 13 14
     );
 }
 
+/// S103: Story 3, too broad.
 #[test]
 fn a_policy_that_is_too_broad() {
     check(
@@ -461,6 +467,7 @@ TCP 8080                    1  2  3  4  5  6  7  8  9 10 11 12 13 14
     );
 }
 
+/// S98: Story 3, a deny-all.
 #[test]
 fn a_deny_all_stays_at_home() {
     check(

@@ -69,7 +69,7 @@ fn nobody_isolated() {
     .assert_eq(&ruleset.to_string());
 }
 
-/// Whatever the mirror saw before, and in whatever order (S120).
+/// S120: Whatever the mirror saw before, and in whatever order.
 #[test]
 fn the_path_to_a_world_does_not_show() {
     let policy = "
@@ -107,7 +107,7 @@ status: {phase: Running, podIP: 10.2.1.9}
     );
 }
 
-/// Pods of other namespaces, nodes and clusters, finished ones, and those on the host network (S3, S70, S81, S98).
+/// S3, S70, S81, S98, S99: Pods of other namespaces, nodes and clusters, finished ones, and those on the host network.
 #[test]
 fn pods_that_are_no_subjects() {
     check(
@@ -144,7 +144,7 @@ status: {phase: Running, podIP: 10.1.1.5}
     );
 }
 
-/// I7: an address of the node's own is neither isolated nor a member, whatever pod claims it.
+/// I7: An address of the node's own is neither isolated nor a member, whatever pod claims it.
 #[test]
 fn a_node_address_is_no_pods() {
     let policy = "
@@ -202,7 +202,7 @@ status: {phase: Running, hostIPs: [{ip: 10.1.1.1}], podIPs: [{ip: 10.1.1.1}, {ip
     );
 }
 
-/// It is the new pod's while the old one is still terminating (S83).
+/// S83: It is the new pod's while the old one is still terminating.
 #[test]
 fn an_address_that_changes_hands() {
     check(
@@ -245,8 +245,8 @@ status: {phase: Running, podIP: 10.1.1.3}
     );
 }
 
-/// A pod reaches itself by all addresses that are its alone, and not by one that may be another pod, here or on another
-/// node (S69, I5).
+/// S69, I5: A pod reaches itself by all addresses that are its alone, and not by one that may be another pod, here or
+/// on another node.
 #[test]
 fn a_pod_of_several_addresses() {
     check(
@@ -303,7 +303,7 @@ status: {phase: Running, podIPs: [{ip: 10.1.1.6}]}
     );
 }
 
-/// It admits what both pods admit (I5).
+/// I5: It admits what both pods admit.
 #[test]
 fn an_address_of_two_pods() {
     check(
@@ -350,7 +350,7 @@ status: {phase: Running, podIP: 10.1.1.3}
     );
 }
 
-/// It is a member of what both are (I5).
+/// I5: It is a member of what both are.
 #[test]
 fn a_member_that_two_pods_claim() {
     check(
@@ -428,7 +428,7 @@ status: {phase: Running, podIP: 10.1.1.3}
     );
 }
 
-/// At home the own cluster's claim alone counts; elsewhere all must agree (S113).
+/// S113, I6: At home the own cluster's claim alone counts; elsewhere all must agree.
 #[test]
 fn addresses_that_two_clusters_claim() {
     let policy = "
@@ -497,7 +497,7 @@ status: {phase: Running, podIP: 10.2.2.2}
     .assert_eq(&compiled);
 }
 
-/// The switch narrows bare `podSelector`s and nothing else (L1).
+/// S19: The switch narrows bare `podSelector`s and nothing else.
 #[test]
 fn a_local_bare_pod_selector() {
     let policy = "

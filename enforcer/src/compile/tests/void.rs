@@ -120,6 +120,7 @@ fn with(policy: &Value, place: &str, value: &Value) -> Value {
     policy
 }
 
+/// S127: Nonsense in any place of a policy admits nothing more.
 #[test]
 fn nonsense_admits_nothing_more() {
     let nonsense = [

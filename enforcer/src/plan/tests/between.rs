@@ -101,6 +101,7 @@ fn check(before: &Ruleset, after: &Ruleset, seed: u64) -> usize {
     changed
 }
 
+/// S123, K7: Every state between two policies admits what both admit, and nothing that neither admits.
 #[test]
 fn while_policies_change() {
     let mut changed = 0;
