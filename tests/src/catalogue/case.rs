@@ -45,7 +45,7 @@ const USUAL: &str = "usual";
 pub struct Case {
     /// The file it stands in.
     pub file: String,
-    /// What it proves.
+    /// What it proves; none: it is upstream's.
     pub numbers: Vec<Number>,
     /// What it is about.
     pub title: String,
@@ -73,6 +73,7 @@ pub struct State {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
+    #[serde(default)]
     numbers: Vec<String>,
     title: String,
     network: Option<String>,
@@ -102,17 +103,30 @@ struct Happening {
     expect: String,
 }
 
-/// The folder of the cases.
-pub fn folder() -> PathBuf {
+/// A folder of cases.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cases {
+    /// The catalogue's; each names its numbers.
+    Catalogue,
+    /// Upstream's; each has the name that it has there.
+    Upstream,
+}
+
+/// The folder of the catalogue.
+fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogue")
 }
 
-/// All cases, in order of files.
+/// All cases of a folder, in order of files.
 ///
 /// # Errors
 /// If one cannot be understood: the file and the case.
-pub fn read_all() -> Result<Vec<Case>> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder())?
+pub fn read_all(of: Cases) -> Result<Vec<Case>> {
+    let folder = match of {
+        Cases::Catalogue => folder(),
+        Cases::Upstream => folder().join("upstream"),
+    };
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;
     files.retain(|path| path.extension().is_some_and(|end| end == "yaml"));
@@ -125,6 +139,10 @@ pub fn read_all() -> Result<Vec<Case>> {
         for document in documents.into_iter().filter(|document| !document.is_null()) {
             let title = document["title"].as_str().unwrap_or_default().to_owned();
             let case = read(&name, document, &mut networks).with_context(|| format!("{name}: {title:?}"))?;
+            ensure!(
+                case.numbers.is_empty() == (of == Cases::Upstream),
+                "{name}: {title:?}: which numbers?"
+            );
             cases.push(case);
         }
     }
@@ -172,7 +190,6 @@ fn read(file: &str, document: Value, networks: &mut BTreeMap<String, ClusterSet>
         .iter()
         .map(|number| number.parse())
         .collect::<Result<Vec<_>, _>>()?;
-    ensure!(!numbers.is_empty(), "it names no number");
     Ok(Case {
         file: file.to_owned(),
         numbers,

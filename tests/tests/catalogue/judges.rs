@@ -6,6 +6,7 @@ use enforcer::switches::{EgressToLocalNode, Switches};
 use proto::selector::{BarePodSelector, ClusterLabelMode};
 use serde_json::Value;
 use std::net::IpAddr;
+use tests::catalogue::{Case, State};
 use tests::lab::ends::{End, Probe, Table, Transport, Verdict};
 use tests::lab::world::PodName;
 use tests::oracle;
@@ -18,6 +19,47 @@ pub struct Question<'a> {
     pub ends: &'a [End],
     /// Each says its family.
     pub probes: &'a [Probe],
+}
+
+/// Every case by a judge that answers at once.
+///
+/// # Panics
+/// If the judge says otherwise than a case expects.
+pub fn judge_all(judge: &str, cases: &[Case], tables: impl Fn(&Question<'_>) -> Vec<Table>) {
+    let mut wrong = String::new();
+    for case in cases {
+        for state in &case.states {
+            let question = Question {
+                world: &state.world,
+                switches: case.switches,
+                ends: &state.ends,
+                probes: &state.expected.iter().map(|table| table.probe).collect::<Vec<_>>(),
+            };
+            wrong += &differences(judge, case, state, &state.ends, &state.expected, &tables(&question));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// What a judge says otherwise than a case expects: the case, and a line for each cell.
+pub fn differences(judge: &str, case: &Case, state: &State, ends: &[End], expected: &[Table], got: &[Table]) -> String {
+    let mut cells = String::new();
+    for (expected, got) in expected.iter().zip(got) {
+        for (from, row) in ends.iter().enumerate() {
+            for (to, column) in ends.iter().enumerate() {
+                let [meant, is] = [expected, got].map(|table| table.rows[from][to]);
+                if meant != is {
+                    let probe = expected.probe;
+                    cells += &format!("  {row} -> {column} {probe}: {meant:?} expected, {is:?} by {judge}\n");
+                }
+            }
+        }
+    }
+    if cells.is_empty() {
+        return cells;
+    }
+    let then = if state.title.is_empty() { "" } else { " Then: " };
+    format!("{}: {}{then}{}\n{cells}", case.file, case.title, state.title)
 }
 
 /// As `enforcer matrix` judges, from files.

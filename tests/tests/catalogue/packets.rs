@@ -1,7 +1,7 @@
 //! Cases by packets. Those that need the same hosts share a network, one after the other, so that each is also an update
 //! of the one before; several networks work side by side.
 
-use crate::{cases, differences, judges};
+use crate::judges::{self, differences};
 use enforcer::offline;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +26,7 @@ type Scene<'a> = (&'a Case, &'a State);
 ///
 /// # Panics
 /// If packets do otherwise than a case expects.
-pub fn judge_all(layout: Layout) {
-    let cases = cases();
+pub fn judge_all(cases: &[Case], layout: Layout) {
     let mut by_hosts: BTreeMap<String, Vec<Scene<'_>>> = BTreeMap::new();
     for case in cases.iter().filter(|case| case.no_packets.is_none()) {
         for state in &case.states {
