@@ -51,10 +51,19 @@ impl<'w> Judge<'w> {
 
     /// The live pods of a cluster, or of one node of it, that list an address.
     fn live(&self, cluster: &str, node: Option<&str>, address: IpAddr) -> Vec<&'w Pod> {
+        if self.is_a_nodes(cluster, address) {
+            return Vec::new();
+        }
         let pods = self.world.clusters[cluster].pods.iter();
         let here = pods.filter(|pod| node.is_none() || pod.node.as_deref() == node);
         here.filter(|pod| self.lists(pod, address) && self.is_live(pod))
             .collect()
+    }
+
+    /// I7: what a node has is no pod's of its cluster.
+    fn is_a_nodes(&self, cluster: &str, address: IpAddr) -> bool {
+        let mut nodes = self.world.clusters[cluster].nodes.values();
+        nodes.any(|addresses| addresses.contains(&address))
     }
 
     /// S93: each of the addresses that a pod lists is its own. S92: those that nobody can have do not spoil the others.
