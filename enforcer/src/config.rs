@@ -9,12 +9,15 @@ use proto::model::ClusterName;
 use std::path::{Path, PathBuf};
 use tracing::level_filters::LevelFilter;
 
+mod explain;
 mod lint;
 mod offline;
 pub mod switches;
 
+use crate::explain::Explain;
 use crate::lint::command::Lint;
 use crate::matrix::Matrix;
+use explain::ExplainFlags;
 use lint::LintFlags;
 use offline::MatrixFlags;
 use switches::SwitchFlags;
@@ -34,6 +37,9 @@ Examples:
 
   Who reaches whom, by manifests alone:
       enforcer matrix DIR --probe TCP/8080
+
+  Why one does not reach another:
+      enforcer explain DIR --from cluster-b/shop/web --to cluster-a/shop/db --probe TCP/5432
 
   What to know about those manifests:
       enforcer lint DIR
@@ -67,6 +73,8 @@ enum Command {
     Cleanup(LogFlags),
     /// Judge every pod of some manifests against every pod: needs no cluster and no root
     Matrix(MatrixFlags),
+    /// Say why a connection between two ends of some manifests is allowed or refused: needs no cluster and no root
+    Explain(ExplainFlags),
     /// Say what an administrator should know about some manifests: needs no cluster and no root
     Lint(LintFlags),
 }
@@ -158,6 +166,8 @@ pub enum Task {
     Cleanup(Log),
     /// Judge manifests.
     Matrix(Matrix),
+    /// Say why a connection is allowed or refused.
+    Explain(Explain),
     /// Look for what is odd in manifests.
     Lint(Lint),
 }
@@ -263,6 +273,7 @@ impl CommandLine {
             Command::Run(flags) => Ok(Task::Run(flags.validate()?)),
             Command::Cleanup(flags) => Ok(Task::Cleanup(flags.validate()?)),
             Command::Matrix(flags) => Ok(Task::Matrix(flags.validate())),
+            Command::Explain(flags) => Ok(Task::Explain(flags.validate())),
             Command::Lint(flags) => Ok(Task::Lint(flags.validate())),
         }
     }

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use enforcer::config::{CommandLine, Task};
-use enforcer::{Unfit, lint, matrix, stderr};
+use enforcer::{Unfit, explain, lint, matrix, stderr};
 use std::process::ExitCode;
 
 /// The exit code for a command line, a file it names, manifests or a kernel that are not fit.
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
             ended(enforcer::cleanup().map(|()| ExitCode::SUCCESS), 1)
         }
         Task::Matrix(matrix) => ended(matrix::run(&matrix), UNFIT),
+        Task::Explain(explain) => ended(explain::run(&explain), UNFIT),
         Task::Lint(asked) => ended(lint::command::run(&asked), UNFIT),
     }
 }

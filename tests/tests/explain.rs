@@ -70,9 +70,7 @@ fn random_switches(rng: &mut fastrand::Rng) -> Switches {
                 ])
                 .unwrap(),
         },
-        egress_to_local_node: rng
-            .choice([EgressToLocalNode::Allow, EgressToLocalNode::Policy])
-            .unwrap(),
+        egress_to_local_node: EgressToLocalNode::Allow,
     }
 }
 

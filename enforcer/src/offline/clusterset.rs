@@ -12,7 +12,7 @@ use crate::switches::Switches;
 use proto::mirror::{Mirror, Part};
 use proto::model::ClusterName;
 use proto::observe::{Namespace, Pod};
-use proto::pods::{self, Pods};
+use proto::pods::{self, Lost, Pods};
 use proto::watch::Event;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -313,6 +313,12 @@ impl Cluster {
             return Vec::new();
         }
         self.pods.owners(address)
+    }
+
+    /// All its pods that list an address, and why the claim does not count, if it does not. A claim that counts is void
+    /// all the same where [`Cluster::owners`] has none: a node has the address.
+    pub fn claims(&self, address: IpAddr) -> Vec<(&Arc<Pod>, Option<Lost>)> {
+        self.pods.claims(address)
     }
 
     /// The full name of a pod of it.
