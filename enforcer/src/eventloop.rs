@@ -3,11 +3,13 @@
 //! Shell. Decides nothing: every decision is the machine's.
 
 use crate::dataplane;
+use crate::events::Events;
 use crate::machine::{Input, Machine, Output};
 use crate::metrics::{ClusterLabel, KindLabel, Metrics};
 use crate::notice::Notice;
 use crate::status::{Readiness, Status};
 use proto::model::ClusterState;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -28,6 +30,8 @@ pub struct Wires {
     pub resubscribe: watch::Sender<u64>,
     /// What is reported to the hub.
     pub status: watch::Sender<Option<Status>>,
+    /// The Kubernetes Events that this node asks for.
+    pub events: watch::Sender<Arc<Events>>,
     /// What is said to who asks whether this node is ready.
     pub readiness: watch::Sender<Readiness>,
     /// Requests for the text of the ruleset.
@@ -154,6 +158,13 @@ fn publish(machine: &Machine, wires: &Wires, metrics: &Metrics) {
     wires
         .readiness
         .send_if_modified(|old| std::mem::replace(old, readiness.clone()) != readiness);
+    wires.events.send_if_modified(|old| {
+        let changed = !Arc::ptr_eq(old, machine.events());
+        if changed {
+            *old = Arc::clone(machine.events());
+        }
+        changed
+    });
     let known = wires.status.send_if_modified(|old| {
         let changed = old.as_ref() != Some(&status);
         if changed {

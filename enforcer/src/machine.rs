@@ -16,6 +16,7 @@ mod passes;
 #[cfg(test)]
 mod tests;
 
+use crate::events::Events;
 use crate::notice::Notice;
 use crate::own_cluster::OwnCluster;
 use crate::plan::{Actual, Plan};
@@ -173,6 +174,8 @@ pub struct Machine {
     unexplained: BTreeSet<IpAddr>,
     ruleset: Ruleset,
     counts: Counts,
+    /// What the authors of the policies that are in force should be told.
+    events: Arc<Events>,
     revision: Option<Revision>,
     inventory_dirty: bool,
     subjects_dirty: bool,
@@ -203,6 +206,7 @@ impl Machine {
             unexplained: BTreeSet::new(),
             ruleset: Ruleset::default(),
             counts: Counts::default(),
+            events: Arc::default(),
             revision: None,
             inventory_dirty: false,
             subjects_dirty: true,
@@ -285,6 +289,11 @@ impl Machine {
     /// The ruleset of the last pass, for people.
     pub fn ruleset(&self) -> &Ruleset {
         &self.ruleset
+    }
+
+    /// The Events that this node asks for: those of the policies that it enforces.
+    pub const fn events(&self) -> &Arc<Events> {
+        &self.events
     }
 
     /// What there is to report.

@@ -140,7 +140,7 @@ impl fmt::Display for ChainName {
 }
 
 /// The first `length` characters (at most 51) of the SHA-256 of `text` in lower-case base 32.
-fn digest(text: &str, length: usize) -> String {
+pub(crate) fn digest(text: &str, length: usize) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let hash = Sha256::digest(text.as_bytes());
     (0..length)

@@ -5,12 +5,13 @@
 use crate::admin;
 use crate::config::{Config, Kubeconfig, Tls};
 use crate::eventloop::{self, Wires};
+use crate::events::Events;
 use crate::kernel::Kernel;
 use crate::lock::{self, Lock};
 use crate::machine::{Input, Machine, Node};
 use crate::metrics::Metrics;
-use crate::status::Readiness;
-use crate::{dataplane, node, report};
+use crate::status::{Readiness, Status};
+use crate::{dataplane, node, recorder, report};
 use anyhow::Context;
 use futures::{Stream, StreamExt};
 use prometheus_client::registry::Registry;
@@ -111,6 +112,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
     let (resubscribe, again) = value::channel(0);
     let (follow_own_cluster, follow) = value::channel(false);
     let (status, reported) = value::channel(None);
+    let (events, asked) = value::channel(Arc::default());
     let (readiness, is_ready) = value::channel(Readiness::WaitsFor("starting".to_owned()));
     let (ruleset, ruleset_requests) = mpsc::channel(RULESET_REQUESTS);
     let dataplane = dataplane::start(kernel, inputs.clone()).context("cannot start the netlink thread")?;
@@ -126,11 +128,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
     tasks.spawn(named("the admin server", async move {
         Ok(admin::serve(listener, source).await?)
     }));
-    let reporting = node.clone();
-    tasks.spawn(named("the reports", async move {
-        report::run(reporter, reported, &reporting).await;
-        Ok(())
-    }));
+    spawn_tellers(&mut tasks, &node, (reporter, reported), (client, asked));
     #[expect(clippy::disallowed_methods, reason = "the shell tells the machine what time it is")]
     let machine = Machine::new(node, Instant::now());
     let wires = Wires {
@@ -139,6 +137,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
         follow_own_cluster,
         resubscribe,
         status,
+        events,
         readiness,
         ruleset_requests,
     };
@@ -215,6 +214,24 @@ fn spawn_watches(
     ));
     tasks.spawn(named("the node's addresses", async move {
         Ok(node::follow_addresses(inputs).await?)
+    }));
+}
+
+/// Starts what tells others of this node: the hub, and whoever writes policies.
+fn spawn_tellers(
+    tasks: &mut Tasks,
+    node: &Node,
+    (reporter, reported): (Reporter, value::Receiver<Option<Status>>),
+    (client, asked): (kube::Client, value::Receiver<Arc<Events>>),
+) {
+    let (reporting, writing) = (node.clone(), Arc::clone(&node.name));
+    tasks.spawn(named("the reports", async move {
+        report::run(reporter, reported, &reporting).await;
+        Ok(())
+    }));
+    tasks.spawn(named("the recorder of Events", async move {
+        recorder::run(client, asked, &writing).await;
+        Ok(())
     }));
 }
 

@@ -1,7 +1,8 @@
 //! Passes: from what is wanted to what the kernel is told, and what its answers mean.
 
-use super::{AUDIT_INTERVAL, Kernel, LEFT_OVER_PAUSE, Machine, Output, Pass, RETRY_CEILING, RETRY_FLOOR};
+use super::{AUDIT_INTERVAL, Kernel, LEFT_OVER_PAUSE, Machine, Output, Pass, RETRY_CEILING, RETRY_FLOOR, Subjects};
 use crate::compile::{World, compile};
+use crate::events::{Events, events};
 use crate::notice::Notice;
 use crate::plan::{Actual, Sweep, plan};
 use crate::ruleset::SetName;
@@ -78,10 +79,26 @@ impl Machine {
             let (policies, pods) = (pass.subjects.policies.len(), pass.subjects.pods.len());
             outputs.push(Output::Say(Notice::InForce { policies, pods }));
         }
+        self.events = self.events_of(&pass.subjects);
         self.enforced = Some(pass.subjects);
         self.revision = pass.revision;
         let oldest = pass.since.map(|since| now.saturating_duration_since(since));
         outputs.push(Output::Enforced { oldest });
+    }
+
+    /// The Events that these subjects ask for: the same value as before if nothing of them has changed.
+    fn events_of(&self, subjects: &Subjects) -> Arc<Events> {
+        let same = |enforced: &Subjects| {
+            Arc::ptr_eq(&enforced.policies, &subjects.policies) && Arc::ptr_eq(&enforced.pods, &subjects.pods)
+        };
+        if self.enforced.as_ref().is_some_and(same) {
+            return Arc::clone(&self.events);
+        }
+        let events = events(&subjects.policies, &subjects.pods);
+        if *self.events == events {
+            return Arc::clone(&self.events);
+        }
+        Arc::new(events)
     }
 
     pub(super) fn kernel_done(&mut self, result: Result<BTreeSet<SetName>, String>, now: Instant) -> Vec<Output> {

@@ -16,7 +16,7 @@ pub enum Role {
     Admin,
     /// What a hub may: read pods and namespaces.
     Hub,
-    /// What an enforcer may: read pods, namespaces and network policies.
+    /// What an enforcer may: read pods, namespaces and network policies, and write events.
     Enforcer,
 }
 
@@ -53,6 +53,7 @@ impl Role {
             Role::Enforcer => &[
                 ("", &["pods", "namespaces"], READ),
                 ("networking.k8s.io", &["networkpolicies"], READ),
+                ("", &["events"], &["create"]),
             ],
         }
     }

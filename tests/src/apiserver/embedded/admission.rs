@@ -18,7 +18,7 @@ pub fn default(resource: Resource, object: &mut Value) {
             let name = object["metadata"]["name"].clone();
             object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
         }
-        Resource::Nodes => {}
+        Resource::Events | Resource::Nodes => {}
         Resource::Pods => default_pod(object),
         Resource::NetworkPolicies => default_policy(object),
     }
@@ -98,6 +98,7 @@ pub fn validate(resource: Resource, object: &Value) -> Vec<Cause> {
     faults.labels("metadata.labels", object["metadata"]["labels"].as_object());
     match resource {
         Resource::Namespaces | Resource::Nodes => {}
+        Resource::Events => faults.event(object),
         Resource::Pods => faults.pod(object),
         Resource::NetworkPolicies => {
             let spec = serde_json::from_value(object["spec"].clone()).unwrap_or_default();
@@ -159,6 +160,13 @@ impl Faults {
             if !is_label_value(value) {
                 self.invalid(field, value, "must be a valid label value");
             }
+        }
+    }
+
+    fn event(&mut self, event: &Value) {
+        let about = event["involvedObject"]["namespace"].as_str().unwrap_or("");
+        if event["metadata"]["namespace"].as_str() != Some(about) {
+            self.invalid("involvedObject.namespace", about, "does not match event.namespace");
         }
     }
 

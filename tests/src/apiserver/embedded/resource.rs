@@ -2,7 +2,7 @@
 //!
 //! Pure. Names, groups and scopes as Kubernetes' discovery gives them; nothing about behaviour.
 
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use k8s_openapi::api::core::v1::{Event, Namespace, Node, Pod};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -10,6 +10,8 @@ use serde_json::Value;
 /// A kind of object, ordered as lists of kinds show it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Resource {
+    /// Events.
+    Events,
     /// Namespaces.
     Namespaces,
     /// Nodes.
@@ -50,7 +52,8 @@ impl Subresource {
 
 impl Resource {
     /// All kinds.
-    pub const ALL: [Resource; 4] = [
+    pub const ALL: [Resource; 5] = [
+        Resource::Events,
         Resource::Namespaces,
         Resource::Nodes,
         Resource::Pods,
@@ -67,6 +70,7 @@ impl Resource {
     /// The name in paths.
     pub fn plural(self) -> &'static str {
         match self {
+            Resource::Events => "events",
             Resource::Namespaces => "namespaces",
             Resource::Nodes => "nodes",
             Resource::Pods => "pods",
@@ -77,6 +81,7 @@ impl Resource {
     /// The `kind` of its objects.
     pub fn kind(self) -> &'static str {
         match self {
+            Resource::Events => "Event",
             Resource::Namespaces => "Namespace",
             Resource::Nodes => "Node",
             Resource::Pods => "Pod",
@@ -87,6 +92,7 @@ impl Resource {
     /// What kubectl lets people type instead.
     pub fn short_name(self) -> &'static str {
         match self {
+            Resource::Events => "ev",
             Resource::Namespaces => "ns",
             Resource::Nodes => "no",
             Resource::Pods => "po",
@@ -97,7 +103,7 @@ impl Resource {
     /// Its API group; the core group is empty.
     pub fn group(self) -> &'static str {
         match self {
-            Resource::Namespaces | Resource::Nodes | Resource::Pods => "",
+            Resource::Events | Resource::Namespaces | Resource::Nodes | Resource::Pods => "",
             Resource::NetworkPolicies => "networking.k8s.io",
         }
     }
@@ -105,7 +111,7 @@ impl Resource {
     /// The `apiVersion` of its objects.
     pub fn api_version(self) -> &'static str {
         match self {
-            Resource::Namespaces | Resource::Nodes | Resource::Pods => "v1",
+            Resource::Events | Resource::Namespaces | Resource::Nodes | Resource::Pods => "v1",
             Resource::NetworkPolicies => "networking.k8s.io/v1",
         }
     }
@@ -114,7 +120,7 @@ impl Resource {
     pub fn scope(self) -> Scope {
         match self {
             Resource::Namespaces | Resource::Nodes => Scope::Cluster,
-            Resource::Pods | Resource::NetworkPolicies => Scope::Namespaced,
+            Resource::Events | Resource::Pods | Resource::NetworkPolicies => Scope::Namespaced,
         }
     }
 
@@ -123,7 +129,7 @@ impl Resource {
         match self {
             Resource::Namespaces => &[Subresource::Status, Subresource::Finalize],
             Resource::Nodes | Resource::Pods => &[Subresource::Status],
-            Resource::NetworkPolicies => &[],
+            Resource::Events | Resource::NetworkPolicies => &[],
         }
     }
 
@@ -138,6 +144,7 @@ impl Resource {
     /// The object as its type understands it: unknown fields are dropped, wrong types are an error.
     pub fn decode(self, object: Value) -> Result<Value, serde_json::Error> {
         match self {
+            Resource::Events => through::<Event>(object),
             Resource::Namespaces => through::<Namespace>(object),
             Resource::Nodes => through::<Node>(object),
             Resource::Pods => through::<Pod>(object),

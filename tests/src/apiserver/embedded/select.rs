@@ -34,6 +34,11 @@ enum Field {
     Namespace,
     NodeName,
     Phase,
+    InvolvedApiVersion,
+    InvolvedKind,
+    InvolvedName,
+    InvolvedNamespace,
+    InvolvedUid,
 }
 
 impl Field {
@@ -43,6 +48,11 @@ impl Field {
             Field::Namespace => "/metadata/namespace",
             Field::NodeName => "/spec/nodeName",
             Field::Phase => "/status/phase",
+            Field::InvolvedApiVersion => "/involvedObject/apiVersion",
+            Field::InvolvedKind => "/involvedObject/kind",
+            Field::InvolvedName => "/involvedObject/name",
+            Field::InvolvedNamespace => "/involvedObject/namespace",
+            Field::InvolvedUid => "/involvedObject/uid",
         }
     }
 }
@@ -142,6 +152,11 @@ fn field_term(term: &str) -> Result<(Field, Comparison, String), Failure> {
         "metadata.namespace" => Field::Namespace,
         "spec.nodeName" => Field::NodeName,
         "status.phase" => Field::Phase,
+        "involvedObject.apiVersion" => Field::InvolvedApiVersion,
+        "involvedObject.kind" => Field::InvolvedKind,
+        "involvedObject.name" => Field::InvolvedName,
+        "involvedObject.namespace" => Field::InvolvedNamespace,
+        "involvedObject.uid" => Field::InvolvedUid,
         other => return Err(Failure::bad_request(format!("field label not supported: {other}"))),
     };
     Ok((field, comparison, value.to_owned()))

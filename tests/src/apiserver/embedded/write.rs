@@ -72,7 +72,7 @@ impl Api {
                 object["status"] = json!({"phase": "Active"});
             }
             Resource::Pods => object["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"}),
-            Resource::Nodes | Resource::NetworkPolicies => {}
+            Resource::Events | Resource::Nodes | Resource::NetworkPolicies => {}
         }
         if has_generation(resource) {
             object["metadata"]["generation"] = json!(1);
@@ -123,7 +123,7 @@ impl Api {
         match target.resource {
             Resource::Namespaces => self.delete_namespace(&key, &old, now),
             Resource::Pods => self.delete_pod(&key, &old, options, now),
-            Resource::Nodes | Resource::NetworkPolicies => self.delete_plain(&key, &old, now),
+            Resource::Events | Resource::Nodes | Resource::NetworkPolicies => self.delete_plain(&key, &old, now),
         }
     }
 
@@ -414,7 +414,7 @@ fn gone(key: &Key, old: &Value) -> Value {
 fn has_generation(resource: Resource) -> bool {
     match resource {
         Resource::Pods | Resource::NetworkPolicies => true,
-        Resource::Namespaces | Resource::Nodes => false,
+        Resource::Events | Resource::Namespaces | Resource::Nodes => false,
     }
 }
 
