@@ -11,10 +11,10 @@ impl<'w> Judge<'w> {
     /// Who is behind an address, as a node of the policy's cluster sees it; all of them must match whatever is to match it
     /// (S113). None: it is outside every cluster (S32).
     pub(super) fn claimants(&self, node: &NodeName, address: IpAddr) -> Vec<&'w Pod> {
-        let own = self.owners(&node.cluster, address);
+        let own = self.owners(node, &node.cluster, address);
         let mut others = Vec::new();
         for cluster in self.world.clusters.keys().filter(|cluster| **cluster != node.cluster) {
-            others.extend(self.owners(cluster, address));
+            others.extend(self.owners(node, cluster, address));
         }
         self.counting(own, others)
     }
@@ -27,15 +27,27 @@ impl<'w> Judge<'w> {
         if own.is_empty() { others } else { own }
     }
 
-    /// The pods of a cluster that own an address.
-    fn owners(&self, cluster: &str, address: IpAddr) -> Vec<&'w Pod> {
+    /// The pods of a cluster that own an address, as a node sees it.
+    fn owners(&self, node: &NodeName, cluster: &str, address: IpAddr) -> Vec<&'w Pod> {
+        if self.is_a_nodes(node, cluster, address) {
+            return Vec::new();
+        }
         self.staying(self.live(cluster, None, address))
     }
 
     /// The pods of a node that own an address, for which it enforces. S114: a node of another cluster that has this one's
     /// name is another node.
     pub(super) fn subjects(&self, node: &NodeName, address: IpAddr) -> Vec<&'w Pod> {
+        if self.is_a_nodes(node, &node.cluster, address) {
+            return Vec::new();
+        }
         self.staying(self.live(&node.cluster, Some(&node.name), address))
+    }
+
+    /// I7: what a cluster tells to be a node's address is none of its pods', and a node knows its own addresses.
+    fn is_a_nodes(&self, node: &NodeName, cluster: &str, address: IpAddr) -> bool {
+        let own = self.world.clusters[&node.cluster].nodes.get(&node.name);
+        self.world.clusters[cluster].told.contains(&address) || own.is_some_and(|own| own.contains(&address))
     }
 
     /// S83: a terminating pod yields to one that stays. S82: where none stays it is still there.

@@ -30,6 +30,8 @@ pub struct World {
 pub struct Cluster {
     /// Addresses of its nodes, by name.
     pub nodes: BTreeMap<String, BTreeSet<IpAddr>>,
+    /// Addresses that are nodes', as its objects tell.
+    pub told: BTreeSet<IpAddr>,
     /// Its namespaces, by name.
     pub namespaces: BTreeMap<String, Namespace>,
     /// Its pods.
@@ -99,6 +101,7 @@ impl World {
             let namespaces = of_kind("Namespace").map(|manifest| Namespace::read(name, manifest));
             let cluster = Cluster {
                 nodes: cluster.nodes.clone(),
+                told: cluster.objects.iter().flat_map(told).collect(),
                 namespaces: namespaces
                     .map(|namespace| (namespace.name.clone(), namespace))
                     .collect(),
@@ -123,12 +126,20 @@ impl World {
     }
 
     /// Every end that traffic can have: each address of each live pod that runs on a node, each node's, and the given
-    /// outside addresses. An address of a pod that is not (yet) on a node is as an outside one: nobody enforces for it.
+    /// outside addresses. An address of a pod that is not (yet) on a node is as an outside one: nobody enforces for it; one
+    /// that is a node's is the node's (I7).
     pub fn ends(&self, outside: &[IpAddr]) -> Vec<End> {
         let mut ends = Vec::new();
         for (cluster, it) in &self.clusters {
             for pod in it.pods.iter().filter(|pod| pod.is_live()) {
-                ends.extend(pod.addresses.iter().map(|&address| match &pod.node {
+                let of_nodes = |address: &&IpAddr| {
+                    it.nodes
+                        .values()
+                        .chain([&it.told])
+                        .any(|nodes| nodes.contains(*address))
+                };
+                let own = pod.addresses.iter().filter(|address| !of_nodes(address));
+                ends.extend(own.map(|&address| match &pod.node {
                     Some(node) => End::Pod {
                         node: NodeName {
                             cluster: cluster.clone(),
@@ -167,7 +178,7 @@ impl Namespace {
 impl Pod {
     fn read(cluster: &str, manifest: &Value) -> Self {
         let (metadata, spec, status) = (&manifest["metadata"], &manifest["spec"], &manifest["status"]);
-        let (addresses, lists_unusable) = addresses(status);
+        let (addresses, lists_unusable) = addresses(&status["podIPs"], &status["podIP"]);
         let (sidecars, init): (Vec<_>, Vec<_>) =
             entries(&spec["initContainers"]).partition(|container| container["restartPolicy"] == "Always");
         Self {
@@ -226,14 +237,36 @@ fn phase(phase: &Value) -> Phase {
     }
 }
 
-/// S92, S93: every usable entry of `podIPs`; `podIP` where there is none (I2). And whether there are others.
-fn addresses(status: &Value) -> (Vec<IpAddr>, bool) {
+/// I7: what an object tells of nodes' addresses: a Node its own; a pod that has not finished those of the node it runs on,
+/// which on the host network are what it calls its own.
+fn told(object: &Value) -> Vec<IpAddr> {
+    let status = &object["status"];
+    if object["kind"] == "Node" {
+        let entries = entries(&status["addresses"])
+            .filter(|entry| entry["type"] == "InternalIP" || entry["type"] == "ExternalIP");
+        return entries
+            .filter_map(|entry| entry["address"].as_str()?.parse().ok())
+            .collect();
+    }
+    if object["kind"] != "Pod" || phase(&status["phase"]) == Phase::Finished {
+        return Vec::new();
+    }
+    let (mut told, _) = addresses(&status["hostIPs"], &status["hostIP"]);
+    if object["spec"]["hostNetwork"] == true {
+        told.extend(addresses(&status["podIPs"], &status["podIP"]).0);
+    }
+    told
+}
+
+/// S92, S93: every usable entry of a list such as `podIPs`; where there is none, the older field (I2). And whether the list
+/// has others.
+fn addresses(list: &Value, single: &Value) -> (Vec<IpAddr>, bool) {
     let usable = |text: &Value| text.as_str()?.parse().ok().filter(is_usable);
-    let listed: Vec<&Value> = entries(&status["podIPs"]).map(|entry| &entry["ip"]).collect();
+    let listed: Vec<&Value> = entries(list).map(|entry| &entry["ip"]).collect();
     let mut addresses: Vec<IpAddr> = listed.iter().copied().filter_map(usable).collect();
     let lists_unusable = addresses.len() < listed.len();
     if addresses.is_empty() {
-        addresses.extend(usable(&status["podIP"]));
+        addresses.extend(usable(single));
     }
     let mut seen = BTreeSet::new();
     addresses.retain(|address| seen.insert(*address));

@@ -1,5 +1,5 @@
 //! Random pods: of one family, of both, of several addresses; pending, finished, terminating, on the host network, on no
-//! node; with addresses that another pod has, in the same cluster and in another.
+//! node; with addresses that another pod has, in the same cluster and in another, or the node.
 
 use super::{CLUSTER_LABEL, CLUSTERS, Families, Generator, UNKNOWN_NODE};
 use serde_json::{Value, json};
@@ -9,23 +9,27 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 impl Generator<'_> {
     /// The pod of this number in its cluster.
     pub(super) fn pod(&mut self, number: u8, nodes: &BTreeMap<String, BTreeSet<IpAddr>>) -> Value {
-        let names: Vec<_> = nodes.keys().collect();
-        let node = self.pick(&names);
-        let host_network = self.one_in(12);
-        let addresses = if host_network {
-            nodes[node].iter().copied().collect()
-        } else {
-            self.addresses(number)
+        let names: Vec<_> = nodes.keys().map(String::as_str).collect();
+        let node = match self.rng.u8(..32) {
+            0..2 => None,
+            2 => Some(""),
+            3..5 => Some(UNKNOWN_NODE),
+            _ => Some(self.pick(&names)),
+        };
+        let of_node = node.and_then(|node| nodes.get(node));
+        let host_network = of_node.is_some() && self.one_in(12);
+        let addresses = match of_node {
+            Some(of_node) if host_network => of_node.iter().copied().collect(),
+            of_node => self.addresses(number, of_node),
         };
         let mut status = json!({"phase": self.phase()});
-        self.write_host(&nodes[node], &mut status);
+        if let Some(of_node) = of_node {
+            self.write_host(of_node, &mut status);
+        }
         self.write_addresses(&addresses, &mut status);
         let mut spec = json!({"containers": self.containers(), "initContainers": self.init_containers()});
-        match self.rng.u8(..32) {
-            0..2 => {}
-            2 => spec["nodeName"] = json!(""),
-            3..5 => spec["nodeName"] = json!(UNKNOWN_NODE),
-            _ => spec["nodeName"] = json!(node),
+        if let Some(node) = node {
+            spec["nodeName"] = json!(node);
         }
         if host_network {
             spec["hostNetwork"] = json!(true);
@@ -61,7 +65,7 @@ impl Generator<'_> {
         }
     }
 
-    fn addresses(&mut self, number: u8) -> Vec<IpAddr> {
+    fn addresses(&mut self, number: u8, of_node: Option<&BTreeSet<IpAddr>>) -> Vec<IpAddr> {
         let (v4, v6) = match self.rng.u8(..8) {
             0 => (1, 0),
             1 => (0, 1),
@@ -78,12 +82,12 @@ impl Generator<'_> {
         let mut addresses = Vec::new();
         for host in 0..v4 {
             let fresh = Ipv4Addr::new(10, 0, self.index, 1 + number + 8 * host);
-            addresses.push(self.fresh_or_used(fresh.into()));
+            addresses.push(self.fresh_or_taken(fresh.into(), of_node));
         }
         for host in 0..v6 {
             let host = 1 + number + 8 * host;
             let fresh = Ipv6Addr::new(0xfd00, 0, 0, self.index.into(), 0, 0, 0, host.into());
-            addresses.push(self.fresh_or_used(fresh.into()));
+            addresses.push(self.fresh_or_taken(fresh.into(), of_node));
         }
         if self.one_in(4) {
             // The kubelet lists the cluster's first family first.
@@ -92,10 +96,14 @@ impl Generator<'_> {
         addresses
     }
 
-    /// Now and then an address that some pod has already (S83, S113).
-    fn fresh_or_used(&mut self, fresh: IpAddr) -> IpAddr {
-        let taken = self.used.iter().copied();
-        let taken: Vec<_> = taken.filter(|used| used.is_ipv4() == fresh.is_ipv4()).collect();
+    /// Now and then an address that some pod has already (S83, S113), or its node (I7).
+    fn fresh_or_taken(&mut self, fresh: IpAddr, of_node: Option<&BTreeSet<IpAddr>>) -> IpAddr {
+        let taken: Vec<IpAddr> = match of_node {
+            Some(of_node) if self.one_in(6) => of_node.iter().copied().collect(),
+            _ => self.used.clone(),
+        };
+        let taken = taken.into_iter().filter(|used| used.is_ipv4() == fresh.is_ipv4());
+        let taken: Vec<_> = taken.collect();
         if !taken.is_empty() && self.one_in(6) {
             return self.pick(&taken);
         }
