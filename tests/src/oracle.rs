@@ -14,6 +14,7 @@ mod connection;
 mod identity;
 mod isolation;
 mod objects;
+mod party;
 mod peers;
 mod place;
 mod policies;
@@ -27,6 +28,7 @@ use connection::Connection;
 pub use connection::{Direction, End, NodeName, Probe, Transport, crossed};
 pub use objects::World;
 use objects::{Namespace, Pod};
+pub use party::Party;
 use std::net::IpAddr;
 pub use switches::{BarePodSelector, ClusterLabel, OwnNode, Switches};
 

@@ -7,6 +7,7 @@
 mod blocks;
 pub mod buildable;
 mod containers;
+mod manifests;
 mod namespaces;
 mod odd;
 mod pods;

@@ -12,15 +12,11 @@
 use enforcer::explain::evaluate::{Evaluator, Half, Judged, Side};
 use enforcer::interpret;
 use enforcer::offline::judge::{Connection, Hook};
-use enforcer::offline::manifests::parse;
-use enforcer::offline::{ClusterSet, End, Judge, Manifests, NodeName, Probe};
+use enforcer::offline::{ClusterSet, End, Judge, NodeName, Probe};
 use enforcer::ruleset::{Direction, Ruleset};
 use enforcer::switches::{EgressToLocalNode, Switches};
-use proto::model::ClusterName;
 use proto::selector::{self, BarePodSelector, ClusterLabelMode};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::Path;
 use tests::worlds;
 
 /// How many connections are asked about by default.
@@ -32,28 +28,6 @@ const VERDICTS: u64 = 150_000;
 )]
 fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
-}
-
-/// The world as a folder of manifests would have it, Node objects included.
-fn manifests(world: &worlds::ClusterSet) -> Manifests {
-    let mut manifests = Manifests::default();
-    for (name, cluster) in &world.clusters {
-        let name = ClusterName::new(name).unwrap();
-        let nodes = cluster.nodes.iter().map(|(node, addresses)| {
-            let addresses = addresses
-                .iter()
-                .map(|address| json!({"type": "InternalIP", "address": address}));
-            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node},
-                   "status": {"addresses": addresses.collect::<Vec<_>>()}})
-        });
-        let items: Vec<Value> = cluster.objects.iter().cloned().chain(nodes).collect();
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
-        let parsed = parse::file(&name, Path::new("world.json").into(), list.to_string().as_bytes());
-        manifests
-            .clusters
-            .insert(name, parsed.objects.into_iter().map(Into::into).collect());
-    }
-    manifests
 }
 
 fn random_switches(rng: &mut fastrand::Rng) -> Switches {
@@ -122,10 +96,10 @@ fn what_explains_agrees_with_what_judges() {
         if asked >= wanted {
             break;
         }
-        let world = worlds::ClusterSet::random(seed);
+        let world = worlds::ClusterSet::random(seed).with_node_objects();
         let mut rng = fastrand::Rng::with_seed(seed);
         let switches = random_switches(&mut rng);
-        let set = ClusterSet::new(&manifests(&world), switches);
+        let set = ClusterSet::new(&world.manifests(), switches);
         let judge = Judge::new(&set);
         let one_sided = one_sided(&set, &judge);
         let mut evaluator = Evaluator::new(&set);

@@ -14,6 +14,7 @@ mod semantics {
     pub mod change;
     pub mod enforcer;
     pub mod history;
+    pub mod manifests;
     pub mod parallel;
     pub mod product;
     pub mod settings;

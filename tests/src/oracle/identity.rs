@@ -51,7 +51,7 @@ impl<'w> Judge<'w> {
     }
 
     /// S83: a terminating pod yields to one that stays. S82: where none stays it is still there.
-    fn staying(&self, live: Vec<&'w Pod>) -> Vec<&'w Pod> {
+    pub(super) fn staying(&self, live: Vec<&'w Pod>) -> Vec<&'w Pod> {
         let staying: Vec<_> = live.iter().copied().filter(|pod| !pod.terminating).collect();
         match (staying.is_empty(), live.len() - staying.len()) {
             (_, 0) => {}
@@ -62,20 +62,11 @@ impl<'w> Judge<'w> {
     }
 
     /// The live pods of a cluster, or of one node of it, that list an address.
-    fn live(&self, cluster: &str, node: Option<&str>, address: IpAddr) -> Vec<&'w Pod> {
-        if self.is_a_nodes(cluster, address) {
-            return Vec::new();
-        }
+    pub(super) fn live(&self, cluster: &str, node: Option<&str>, address: IpAddr) -> Vec<&'w Pod> {
         let pods = self.world.clusters[cluster].pods.iter();
         let here = pods.filter(|pod| node.is_none() || pod.node.as_deref() == node);
         here.filter(|pod| self.lists(pod, address) && self.is_live(pod))
             .collect()
-    }
-
-    /// I7: what a node has is no pod's of its cluster.
-    fn is_a_nodes(&self, cluster: &str, address: IpAddr) -> bool {
-        let mut nodes = self.world.clusters[cluster].nodes.values();
-        nodes.any(|addresses| addresses.contains(&address))
     }
 
     /// S93: each of the addresses that a pod lists is its own. S92: those that nobody can have do not spoil the others.

@@ -23,10 +23,10 @@ impl ClusterSet {
                     keep_addresses(&mut pod["status"], |address| of_nodes.contains(&address));
                 }
             }
-            let nodes = nodes(cluster);
-            cluster.objects.extend(nodes);
+            let on_nodes = on_nodes(cluster);
+            cluster.objects.extend(on_nodes);
         }
-        self
+        self.with_node_objects()
     }
 
     /// The hosts outside: [`ClusterSet::outside`], less those that are somebody's.
@@ -93,24 +93,15 @@ fn is_unicast(address: &IpAddr) -> bool {
     }
 }
 
-fn nodes(cluster: &Cluster) -> Vec<Value> {
-    let objects = cluster.nodes.iter().flat_map(|(name, addresses)| {
-        let internal = addresses
-            .iter()
-            .map(|address| json!({"type": "InternalIP", "address": address}));
+fn on_nodes(cluster: &Cluster) -> Vec<Value> {
+    let pod = |(name, addresses): (&String, &BTreeSet<IpAddr>)| {
         let ips = addresses.iter().map(|address| json!({"ip": address}));
-        [
-            json!({
-                "apiVersion": "v1", "kind": "Node", "metadata": {"name": name},
-                "status": {"addresses": internal.collect::<Vec<_>>()},
-            }),
-            json!({
-                "apiVersion": "v1", "kind": "Pod",
-                "metadata": {"namespace": "ops", "name": format!("on-{name}"), "uid": format!("on-{name}")},
-                "spec": {"nodeName": name, "hostNetwork": true},
-                "status": {"phase": "Running", "podIPs": ips.collect::<Vec<_>>()},
-            }),
-        ]
-    });
-    objects.collect()
+        json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"namespace": "ops", "name": format!("on-{name}"), "uid": format!("on-{name}")},
+            "spec": {"nodeName": name, "hostNetwork": true},
+            "status": {"phase": "Running", "podIPs": ips.collect::<Vec<_>>()},
+        })
+    };
+    cluster.nodes.iter().map(pod).collect()
 }
