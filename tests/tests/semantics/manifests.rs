@@ -117,7 +117,7 @@ fn judge(
 #[test]
 fn tables_of_manifests_say_what_the_policies_mean() {
     let Settings { worlds, seed, .. } = Settings::get();
-    let judged = parallel::each(seed..seed + worlds, |seed| {
+    let judged = parallel::each(seed..seed + worlds / crate::WAYS, |seed| {
         let world = worlds::ClusterSet::random(seed).with_node_objects();
         let manifests = if seed.is_multiple_of(FILES_ONE_IN) {
             let dir = tempfile::tempdir().unwrap();
@@ -131,7 +131,8 @@ fn tables_of_manifests_say_what_the_policies_mean() {
             let disagrees = |world: &worlds::ClusterSet| judge(world, seed, &world.manifests()).1;
             let smallest = worlds::shrink::shrink(world.clone(), |world| disagrees(world).is_some());
             panic!(
-                "SEED={seed} WORLDS=1 cargo test -p tests --test semantics manifests\n{:?}\n{:#?}\n{smallest}",
+                "SEED={seed} WORLDS={} cargo test -p tests --test semantics manifests\n{:?}\n{:#?}\n{smallest}",
+                crate::WAYS,
                 crate::switches(seed),
                 disagrees(&smallest).or(disagreement),
             );
