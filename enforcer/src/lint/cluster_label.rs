@@ -5,7 +5,7 @@
 use super::estate::{Case, Estate, PeerCase, PodAt};
 use super::finding::{Finding, Findings, Rule, Severity};
 use super::namespaces::{MISSPELT, is_like_the_label};
-use super::words::{all_of, nearest, pods_by_cluster};
+use super::words::{all_of, label, nearest, pods_by_cluster, scalar};
 use crate::policy::written::Peer;
 use proto::model::{CLUSTER_LABEL, ClusterName};
 use proto::selector::{ClusterLabelMode, Requirement, Selector};
@@ -66,7 +66,10 @@ pub(super) fn check_pods(estate: &Estate<'_>, findings: &mut Findings) {
             subject: first.subject(),
             field: format!("metadata.labels[{CLUSTER_LABEL:?}]"),
             happens: format!("this pod carries the cluster label{others}: no namespaceSelector sees it there"),
-            instead: Some(format!("label the Namespace:  {CLUSTER_LABEL}: {}", first.cluster())),
+            instead: Some(format!(
+                "label the Namespace:  {}",
+                label(CLUSTER_LABEL, first.cluster().as_str())
+            )),
         });
     }
 }
@@ -147,7 +150,10 @@ fn not_in(case: &Case<'_, '_>, peer: &PeerCase<'_, '_>, field: &str, selector: &
     let (happens, instead) = match negative {
         Requirement::NotIn(_, excluded) => {
             let meant = case.estate.clusters.iter().map(|cluster| cluster.as_str());
-            let meant: Vec<&str> = meant.filter(|cluster| !excluded.contains(*cluster)).collect();
+            let meant: Vec<String> = meant
+                .filter(|cluster| !excluded.contains(*cluster))
+                .map(scalar)
+                .collect();
             (
                 format!("NotIn matches every cluster that joins later and every namespace without the label; {now}"),
                 format!(
@@ -160,7 +166,7 @@ fn not_in(case: &Case<'_, '_>, peer: &PeerCase<'_, '_>, field: &str, selector: &
             format!("DoesNotExist matches the namespaces of every cluster that nobody labelled; {now}"),
             format!(
                 "label the namespaces and name their cluster:  {{key: {CLUSTER_LABEL}, operator: In, values: [{}]}}",
-                case.policy.cluster
+                scalar(case.policy.cluster.as_str())
             ),
         ),
     };
@@ -182,7 +188,7 @@ fn unknown(case: &Case<'_, '_>, field: &str, selector: &Selector, findings: &mut
             let happens = format!("no cluster of these manifests is called {value:?}: {follows}");
             let finding = case.finding(&UNKNOWN, Severity::Warning, field, happens);
             findings.add(finding.instead(match nearest(value, known) {
-                Some(meant) => format!("write  {meant}"),
+                Some(meant) => format!("write  {}", scalar(meant)),
                 None => format!("the clusters are {}", all_of(&case.estate.clusters)),
             }));
         }

@@ -95,7 +95,43 @@ pub struct Finding {
     pub instead: Option<String>,
 }
 
-/// The most findings of one rule that are kept, 500: beyond that they are counted. A folder of 10,000 objects that all
+/// The most characters of one text of a finding, 4,000: names are those of manifests, and nobody says how long they are.
+const MAX_TEXT: usize = 4_000;
+
+impl Finding {
+    /// As it can be shown: on a line where it should be one, without what a terminal would obey, and not endless (P5).
+    fn made_plain(mut self) -> Self {
+        let texts = [&mut self.subject.name, &mut self.field, &mut self.happens];
+        for text in texts.into_iter() {
+            make_plain(text, |_| false);
+        }
+        if let Some(instead) = &mut self.instead {
+            make_plain(instead, |c| c == '\n');
+        }
+        self
+    }
+}
+
+/// Escapes control characters, but those that are kept, and cuts what is too long.
+pub(super) fn make_plain(text: &mut String, kept: impl Fn(char) -> bool) {
+    let obeyed = |c: char| c.is_control() && !kept(c);
+    if text.contains(obeyed) {
+        let escape = |c: char| {
+            if obeyed(c) {
+                c.escape_default().to_string()
+            } else {
+                c.to_string()
+            }
+        };
+        *text = text.chars().map(escape).collect();
+    }
+    if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
+/// The most findings of one rule and severity that are kept, 500: beyond that they are counted. A folder of 10,000 objects that all
 /// have the same fault is told so once, not 10,000 times.
 pub const MAX_FINDINGS_PER_RULE: usize = 500;
 
@@ -104,20 +140,17 @@ pub const MAX_FINDINGS_PER_RULE: usize = 500;
 pub struct Findings {
     /// By object, then field.
     found: Vec<Finding>,
-    /// How many of each rule were found.
-    by_rule: BTreeMap<&'static str, usize>,
-    /// How many of each severity.
-    by_severity: BTreeMap<Severity, usize>,
+    /// How many of each rule and severity were found.
+    counts: BTreeMap<(&'static str, Severity), usize>,
 }
 
 impl Findings {
-    /// Adds one, or counts it if there are too many of its rule.
+    /// Adds one, or counts it if there are too many like it.
     pub(super) fn add(&mut self, finding: Finding) {
-        *self.by_severity.entry(finding.severity).or_default() += 1;
-        let of_rule = self.by_rule.entry(finding.rule.id).or_default();
-        *of_rule += 1;
-        if *of_rule <= MAX_FINDINGS_PER_RULE {
-            self.found.push(finding);
+        let count = self.counts.entry((finding.rule.id, finding.severity)).or_default();
+        *count += 1;
+        if *count <= MAX_FINDINGS_PER_RULE {
+            self.found.push(finding.made_plain());
         }
     }
 
@@ -144,15 +177,19 @@ impl Findings {
 
     /// How many there are of a severity, those that are not kept included.
     pub fn count(&self, severity: Severity) -> usize {
-        self.by_severity.get(&severity).copied().unwrap_or(0)
+        let of_severity = self.counts.iter().filter(|((_, of), _)| *of == severity);
+        of_severity.map(|(_, count)| count).sum()
     }
 
-    /// The rules of which some are not kept, with their number.
-    pub fn omitted(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        self.by_rule
-            .iter()
-            .filter(|(_, count)| **count > MAX_FINDINGS_PER_RULE)
-            .map(|(rule, count)| (*rule, count - MAX_FINDINGS_PER_RULE))
+    /// How many of each rule are not kept.
+    pub fn omitted(&self) -> BTreeMap<&'static str, usize> {
+        let mut omitted = BTreeMap::new();
+        for ((rule, _), count) in &self.counts {
+            if let Some(more @ 1..) = count.checked_sub(MAX_FINDINGS_PER_RULE) {
+                *omitted.entry(*rule).or_default() += more;
+            }
+        }
+        omitted
     }
 }
 

@@ -44,7 +44,7 @@ pub fn json(findings: &Findings) -> String {
     });
     let document = Document {
         findings: entries.collect(),
-        omitted: findings.omitted().collect(),
+        omitted: findings.omitted(),
         errors: findings.count(Severity::Error),
         warnings: findings.count(Severity::Warning),
         notes: findings.count(Severity::Note),

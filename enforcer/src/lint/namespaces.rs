@@ -4,7 +4,7 @@
 
 use super::estate::{Estate, NamespaceAt};
 use super::finding::{Finding, Findings, Rule, Severity, Subject};
-use super::words::{counted, pods};
+use super::words::{counted, label, pods, scalar};
 use proto::model::{CLUSTER_LABEL, ClusterName, NAME_LABEL, NamespaceName};
 use proto::selector::ClusterLabelMode;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,7 +67,7 @@ pub(super) const SAME_CLUSTER: Rule = Rule {
 /// Looks at every namespace.
 pub(super) fn check(estate: &Estate<'_>, findings: &mut Findings) {
     for (name, at) in &estate.namespaces {
-        label(estate, name, at, findings);
+        cluster_label(estate, name, at, findings);
         let labels = &at.namespace.labels;
         if let Some(value) = labels.get(NAME_LABEL).filter(|value| **value != name.name) {
             let happens = format!(
@@ -75,7 +75,7 @@ pub(super) fn check(estate: &Estate<'_>, findings: &mut Findings) {
                 name.name
             );
             let finding = finding(&NAME, name, at, Some(NAME_LABEL), happens);
-            findings.add(finding.instead(format!("write  {NAME_LABEL}: {}, or leave it away", name.name)));
+            findings.add(finding.instead(format!("write  {}, or leave it away", label(NAME_LABEL, &name.name))));
         }
     }
     missing(estate, findings);
@@ -107,10 +107,10 @@ fn finding(
     }
 }
 
-fn label(estate: &Estate<'_>, name: &NamespaceName, at: &NamespaceAt<'_>, findings: &mut Findings) {
+fn cluster_label(estate: &Estate<'_>, name: &NamespaceName, at: &NamespaceAt<'_>, findings: &mut Findings) {
     let mode = estate.switches.cluster_label;
     let cluster = name.cluster.as_str();
-    let write = format!("write  labels: {{{CLUSTER_LABEL}: {cluster}}}");
+    let write = format!("write  labels: {{{}}}", label(CLUSTER_LABEL, cluster));
     match at.namespace.labels.get(CLUSTER_LABEL) {
         Some(value) if **value == *cluster => {}
         Some(value) => {
@@ -216,8 +216,9 @@ fn missing(estate: &Estate<'_>, findings: &mut Findings) {
             field: String::new(),
             happens,
             instead: Some(format!(
-                "add  {{apiVersion: v1, kind: Namespace, metadata: {{name: {}, labels: {{{CLUSTER_LABEL}: {}}}}}}}",
-                name.name, name.cluster
+                "add  {{apiVersion: v1, kind: Namespace, metadata: {{name: {}, labels: {{{}}}}}}}",
+                scalar(&name.name),
+                label(CLUSTER_LABEL, name.cluster.as_str())
             )),
         });
     }

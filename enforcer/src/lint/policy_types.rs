@@ -49,7 +49,11 @@ pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
             )));
         }
     }
-    if spec["policyTypes"].as_array().is_some_and(|types| !types.is_empty()) || !(spec.is_object()) {
+    let is_absent = match &spec["policyTypes"] {
+        Value::Null => spec.is_object(),
+        types => is_written_empty(types),
+    };
+    if !is_absent {
         return;
     }
     let pods = match case.subjects.as_slice() {

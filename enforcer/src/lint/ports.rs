@@ -2,10 +2,10 @@
 //!
 //! Pure.
 
-use super::estate::{Case, PodAt, RuleCase};
+use super::estate::{Case, PeerCase, PodAt, RuleCase};
 use super::finding::{Findings, Rule, Severity};
 use super::words::{all_of, nearest, pods, some_of};
-use crate::policy::written::{List, PolicyType};
+use crate::policy::written::{List, Peer, PolicyType};
 use crate::policy::{PolicyPort, PortMatch};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,6 +75,13 @@ fn named(case: &Case<'_, '_>, rule: &RuleCase<'_, '_>, field: &str, port: &Polic
     let PortMatch::Named(name) = &port.port else { return };
     let destinations = destinations(case, rule);
     if destinations.is_empty() {
+        let is_block = |peer: &PeerCase<'_, '_>| matches!(peer.peer, Peer::Block { .. });
+        if rule.direction == PolicyType::Egress && rule.peers.iter().any(is_block) {
+            let happens =
+                format!("a name is looked up on pods, and no pod is behind these blocks: {name} matches no port");
+            let finding = case.finding(&UNKNOWN_NAME, Severity::Warning, field, happens);
+            findings.add(finding.instead("write the number"));
+        }
         return;
     }
     let protocol = port.protocol;

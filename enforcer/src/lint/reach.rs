@@ -5,7 +5,7 @@
 use super::cluster_label::on_clusters;
 use super::estate::{Case, PeerCase, PodAt};
 use super::finding::{Findings, Rule, Severity};
-use super::words::{namespace_selector, pods_by_cluster};
+use super::words::{label, namespace_selector, pods_by_cluster};
 use crate::policy::written::{Peer, PolicyType};
 use proto::model::{CLUSTER_LABEL, NAME_LABEL};
 use proto::selector::Selector;
@@ -29,6 +29,9 @@ pub(super) const EVERY_CLUSTER: Rule = Rule {
            and means the whole ClusterSet, clusters that join later included (S103). A warning if the selectors are empty, \
            else a note.",
 };
+
+/// What says that every cluster is meant: [`CLUSTER_LABEL`] is there, whatever its value.
+const ANY_CLUSTER: &str = "matchExpressions: [{key: cluster.clusterset.k8s.io/cluster-name, operator: Exists}]";
 
 /// Looks at the peers of a policy.
 pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
@@ -68,9 +71,9 @@ fn bare(case: &Case<'_, '_>, peer: &PeerCase<'_, '_>, elsewhere: &[&PodAt<'_>], 
     let finding = case.finding(&BARE_POD_SELECTOR, Severity::Warning, &peer.field, happens);
     findings.add(finding.instead(format!(
         "to keep it local add  {}\n\
-         to say that every cluster is meant add  namespaceSelector: {{matchLabels: {{{NAME_LABEL}: {namespace}}}, \
-         matchExpressions: [{{key: {CLUSTER_LABEL}, operator: Exists}}]}}",
+         to say that every cluster is meant add  namespaceSelector: {{matchLabels: {{{}}}, {ANY_CLUSTER}}}",
         namespace_selector(Some(case.policy.cluster.as_str()), Some(namespace)),
+        label(NAME_LABEL, namespace),
     )));
 }
 
@@ -96,8 +99,8 @@ fn wide(case: &Case<'_, '_>, peer: &PeerCase<'_, '_>, elsewhere: &[&PodAt<'_>], 
     let field = format!("{}.namespaceSelector", peer.field);
     let finding = case.finding(&EVERY_CLUSTER, severity, &field, happens);
     findings.add(finding.instead(format!(
-        "to keep it local add  matchLabels: {{{CLUSTER_LABEL}: {}}}\n\
-         to say that every cluster is meant add  matchExpressions: [{{key: {CLUSTER_LABEL}, operator: Exists}}]",
-        case.policy.cluster
+        "to keep it local add  matchLabels: {{{}}}\n\
+         to say that every cluster is meant add  {ANY_CLUSTER}",
+        label(CLUSTER_LABEL, case.policy.cluster.as_str())
     )));
 }

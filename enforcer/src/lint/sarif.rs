@@ -11,7 +11,7 @@ use std::path::{Component, Path};
 /// root of a repository names them as the repository does.
 pub fn sarif(findings: &Findings, folder: &Path) -> String {
     let results: Vec<Value> = findings.iter().map(|finding| result(finding, folder)).collect();
-    let omitted: Vec<Value> = findings.omitted().map(notification).collect();
+    let omitted: Vec<Value> = findings.omitted().into_iter().map(notification).collect();
     let log = json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",

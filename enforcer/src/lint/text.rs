@@ -2,7 +2,7 @@
 //!
 //! Pure. Colour only repeats what the words say.
 
-use super::finding::{Finding, Findings, Location, Severity, Subject};
+use super::finding::{Finding, Findings, Location, Severity, Subject, make_plain};
 use crate::screen::{Ink, Tone};
 use std::fmt::Write as _;
 
@@ -44,7 +44,11 @@ fn heading(out: &mut String, subject: &Subject, ink: Ink) {
         out.push('\n');
     }
     let place = subject.location.as_ref().filter(|location| location.document.is_some());
-    let place = place.map(|Location { file, line, .. }| format!("{file}:{line}"));
+    let place = place.map(|Location { file, line, .. }| {
+        let mut file = file.clone();
+        make_plain(&mut file, |_| false);
+        format!("{file}:{line}")
+    });
     let _ = match (subject.kind, place) {
         (None, Some(place)) => writeln!(out, "{}", ink.paint(Tone::Strong, place)),
         (Some(_), Some(place)) => writeln!(

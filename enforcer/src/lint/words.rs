@@ -58,16 +58,29 @@ pub(super) fn pods_by_cluster(pods: &[&PodAt<'_>]) -> String {
     all_of(parts)
 }
 
-/// `{matchLabels: {<the cluster label>: <id>, <the name label>: <name>}}`, with either part or both.
+/// A label as a manifest has it: `key: value`.
+pub(super) fn label(key: &str, value: &str) -> String {
+    format!("{key}: {}", scalar(value))
+}
+
+/// A text as it can stand in a YAML flow collection: in quotes, if it could be taken for anything but a text.
+pub(super) fn scalar(text: &str) -> String {
+    /// What some YAML readers, those of Kubernetes among them, take for a truth, nothing or a number.
+    const WORDS: [&str; 10] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan"];
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/'))
+        && !WORDS.contains(&text.to_ascii_lowercase().as_str());
+    if plain { text.to_owned() } else { format!("{text:?}") }
+}
+
+/// `namespaceSelector: {matchLabels: {<the cluster label>: <id>, <the name label>: <name>}}`, with either part or both.
 pub(super) fn namespace_selector(cluster: Option<&str>, name: Option<&str>) -> String {
     let labels = [(CLUSTER_LABEL, cluster), (NAME_LABEL, name)];
-    let labels = labels
-        .into_iter()
-        .filter_map(|(key, value)| value.map(|value| format!("{key}: {value}")));
-    format!(
-        "namespaceSelector: {{matchLabels: {{{}}}}}",
-        labels.collect::<Vec<_>>().join(", ")
-    )
+    let labels = labels.into_iter().filter_map(|(key, value)| Some(label(key, value?)));
+    let labels: Vec<String> = labels.collect();
+    format!("namespaceSelector: {{matchLabels: {{{}}}}}", labels.join(", "))
 }
 
 /// Which of some names a misspelt one was probably meant to be: the same but for case and spaces, or else the only nearest
@@ -111,7 +124,7 @@ pub(super) fn misspelt<'l>(selector: &Selector, labels: impl Iterator<Item = &'l
             return None;
         }
         let meant = values.iter().find_map(|value| nearest(value, of_key.iter().copied()))?;
-        Some(format!("perhaps  {key}: {meant}"))
+        Some(format!("perhaps  {}", label(key, meant)))
     })
 }
 
@@ -151,6 +164,31 @@ mod tests {
         assert_eq!(some_of(["a", "b", "c", "d"]), "a, b, c and 1 more");
         assert_eq!(all_of(["a", "b", "c"]), "a, b and c");
         assert_eq!(all_of(Vec::<String>::new()), "");
+    }
+
+    #[test]
+    fn what_could_be_no_text_is_quoted() {
+        for text in ["web", "web-1.x", "nobody", "example.com/x"] {
+            assert_eq!(scalar(text), text);
+        }
+        for text in [
+            "",
+            "1",
+            "1e3",
+            "0x1f",
+            "no",
+            "Off",
+            "TRUE",
+            "a b",
+            "a: b",
+            "-",
+            "~",
+            "2001-01-01",
+        ] {
+            let quoted = scalar(text);
+            assert_eq!(quoted, format!("{text:?}"));
+            assert_eq!(serde_saphyr::from_str::<serde_json::Value>(&quoted).unwrap(), text);
+        }
     }
 
     #[test]

@@ -186,6 +186,9 @@ fn odd_ports() {
         &[&ports::ALL_TCP, &ports::UNKNOWN_NAME, &ports::NAME_DIFFERS],
         expect![[r#"
             NetworkPolicy a/shop/p   a/all.yaml:4
+              warning  spec.egress[1].ports[0].port   unknown-port-name
+                       a name is looked up on pods, and no pod is behind these blocks: http matches no port
+                       write the number
               warning  spec.egress[2].ports[0].port   unknown-port-name
                        none of the rule's peers names a port https for TCP, so this matches no port of 2 pods (a/shop/web, b/shop/web)
                        write  port: http
@@ -204,7 +207,7 @@ fn odd_ports() {
                        every TCP port, and no other protocol
                        to say so write  protocol: TCP; for every protocol leave ports away
 
-            0 errors, 4 warnings, 2 notes
+            0 errors, 5 warnings, 2 notes
         "#]],
     );
 }
@@ -223,6 +226,10 @@ fn policy_types_and_rules() {
         )
         .policy("a/shop/empty-egress", "{podSelector: {}, egress: []}")
         .policy("a/shop/both", "{podSelector: {}, ingress: [{}], egress: [{}]}")
+        .policy(
+            "a/shop/void-types",
+            "{podSelector: {}, policyTypes: Egress, egress: [{}]}",
+        )
         .policy("a/shop/plain", "{podSelector: {}, ingress: [{}]}")
         .policy("a/shop/said", "{podSelector: {}, policyTypes: [Egress], egress: [{}]}")
         .policy(

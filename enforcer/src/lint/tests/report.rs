@@ -389,6 +389,26 @@ fn every_rule_has_an_id_of_its_own_and_words() {
     }
 }
 
+/// P5: what a terminal would obey, and what is endless, is shown as what it is.
+#[test]
+fn names_cannot_forge_lines_or_colours() {
+    let long = "x".repeat(1 << 20);
+    let pod = serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": "a\n\u{1b}[31merror"},
+        "status": {"podIP": "::"}});
+    let namespace = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": long}});
+    let world = World::new()
+        .document("a", &pod.to_string())
+        .document("a", &namespace.to_string());
+    let findings = world.lint();
+    let shown = text(&findings, Ink::Plain);
+    assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
+    assert!(shown.len() < 40_000, "{} bytes", shown.len());
+    assert!(
+        shown.contains("Pod a/shop/a\\n\\u{1b}[31merror   a/all.yaml:2\n"),
+        "{shown}"
+    );
+}
+
 /// P24, P25, I18: 1,000 pods and 200 policies with every kind of fault are looked at in bounded time, and said in bounded
 /// space.
 #[test]

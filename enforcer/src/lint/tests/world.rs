@@ -1,5 +1,6 @@
 //! Small worlds, written as manifests.
 
+use crate::lint::estate::{Case, Estate};
 use crate::lint::{Findings, lint};
 use crate::offline::{ClusterSet, Manifests, manifests::parse};
 use crate::switches::Switches;
@@ -50,7 +51,7 @@ impl World {
     pub fn namespace(mut self, path: &str, labels: &str) -> Self {
         let (cluster, name) = path.split_once('/').unwrap();
         self.written.insert((cluster.to_owned(), name.to_owned()));
-        let yaml = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}, labels: {labels}}}}}");
+        let yaml = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {name:?}, labels: {labels}}}}}");
         self.document(cluster, &yaml)
     }
 
@@ -91,15 +92,35 @@ impl World {
         let [cluster, namespace, name] = path.split('/').collect::<Vec<_>>().try_into().unwrap();
         self.named.insert((cluster.to_owned(), namespace.to_owned()));
         let yaml =
-            format!("{{apiVersion: {kind}, metadata: {{namespace: {namespace}, name: {name}{metadata}}}, {rest}}}");
+            format!("{{apiVersion: {kind}, metadata: {{namespace: {namespace:?}, name: {name:?}{metadata}}}, {rest}}}");
         self.document(cluster, &yaml)
+    }
+
+    /// The pods that the peers of all policies mean.
+    pub fn reached(&self) -> Vec<String> {
+        let set = ClusterSet::new(&self.manifests(), self.switches);
+        let estate = Estate::of(&set);
+        let cases = estate.policies.iter().map(|policy| Case::new(&estate, policy));
+        let reached = cases.flat_map(|case| {
+            let reach = case.peers().flat_map(|peer| &peer.reach).map(ToString::to_string);
+            reach.collect::<Vec<_>>()
+        });
+        reached.collect()
     }
 
     /// What lint finds.
     pub fn lint(&self) -> Findings {
+        let manifests = self.manifests();
+        lint(&manifests, &ClusterSet::new(&manifests, self.switches))
+    }
+
+    fn manifests(&self) -> Manifests {
         let mut world = self.clone();
         for (cluster, name) in self.named.difference(&self.written) {
-            world = world.namespace(&format!("{cluster}/{name}"), &format!("{{{CLUSTER_LABEL}: {cluster}}}"));
+            world = world.namespace(
+                &format!("{cluster}/{name}"),
+                &format!("{{{CLUSTER_LABEL}: {cluster:?}}}"),
+            );
         }
         let mut manifests = Manifests::default();
         for (cluster, yaml) in &world.files {
@@ -110,6 +131,6 @@ impl World {
             let objects = parse::once(&id, parsed.objects, &mut manifests.complaints);
             manifests.clusters.insert(id, objects);
         }
-        lint(&manifests, &ClusterSet::new(&manifests, world.switches))
+        manifests
     }
 }
