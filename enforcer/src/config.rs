@@ -14,12 +14,13 @@ mod lint;
 mod offline;
 pub mod switches;
 
+use crate::diff::Diff;
 use crate::explain::Explain;
 use crate::lint::command::Lint;
 use crate::matrix::Matrix;
 use explain::ExplainFlags;
 use lint::LintFlags;
-use offline::MatrixFlags;
+use offline::{DiffFlags, MatrixFlags};
 use switches::SwitchFlags;
 
 const EXAMPLES: &str = "\
@@ -77,6 +78,8 @@ enum Command {
     Explain(ExplainFlags),
     /// Say what an administrator should know about some manifests: needs no cluster and no root
     Lint(LintFlags),
+    /// Say which verdicts change between two sets of manifests, and what changes them: needs no cluster and no root
+    Diff(DiffFlags),
 }
 
 #[derive(Args, Debug)]
@@ -170,6 +173,8 @@ pub enum Task {
     Explain(Explain),
     /// Look for what is odd in manifests.
     Lint(Lint),
+    /// Compare the verdicts of two sets of manifests.
+    Diff(Diff),
 }
 
 /// All that a running enforcer is told. Validated; read from nowhere else.
@@ -275,6 +280,7 @@ impl CommandLine {
             Command::Matrix(flags) => Ok(Task::Matrix(flags.validate())),
             Command::Explain(flags) => Ok(Task::Explain(flags.validate())),
             Command::Lint(flags) => Ok(Task::Lint(flags.validate())),
+            Command::Diff(flags) => Ok(Task::Diff(flags.validate())),
         }
     }
 }

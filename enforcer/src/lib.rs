@@ -16,6 +16,7 @@ pub mod admin;
 pub mod compile;
 pub mod config;
 pub mod dataplane;
+pub mod diff;
 pub mod eventloop;
 pub mod events;
 pub mod explain;

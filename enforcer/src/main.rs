@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use enforcer::config::{CommandLine, Task};
-use enforcer::{Unfit, explain, lint, matrix, stderr};
+use enforcer::{Unfit, diff, explain, lint, matrix, stderr};
 use std::process::ExitCode;
 
 /// The exit code for a command line, a file it names, manifests or a kernel that are not fit.
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Task::Matrix(matrix) => ended(matrix::run(&matrix), UNFIT),
         Task::Explain(explain) => ended(explain::run(&explain), UNFIT),
         Task::Lint(asked) => ended(lint::command::run(&asked), UNFIT),
+        Task::Diff(diff) => ended(diff::run(&diff), UNFIT),
     }
 }
 

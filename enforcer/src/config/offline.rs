@@ -1,6 +1,7 @@
 //! Flags of the commands that judge manifests. They need no cluster, no root and no log.
 
 use super::switches::SwitchFlags;
+use crate::diff::{self, Diff};
 use crate::matrix::{Format, Matrix};
 use crate::offline::ends::Probe;
 use clap::Args;
@@ -49,6 +50,68 @@ pub(super) struct MatrixFlags {
     /// How to answer
     #[arg(long, value_name = "FORMAT", env = "BAILEY_ENFORCER_FORMAT", value_enum, default_value_t = Format::Table)]
     format: Format,
+}
+
+const DIFF: &str = "\
+BEFORE and AFTER are folders as `enforcer matrix --help` describes them. The ends are the pods of both; a pod that only one
+of them has appears, or goes.
+
+Verdicts that change are grouped by what changes them: the policies that isolate, or no longer admit, a pod of one of the
+ends; or, where no policy differs, the pods, namespaces and clusters that do.
+
+Examples:
+  What a new policy would do to what reaches the pods of a namespace:
+      cp -r DIR DIR.new; cp policy.yaml DIR.new/cluster-a/; enforcer diff DIR DIR.new --probe TCP/8080
+
+  What the joining of a cluster opens, in continuous integration:
+      enforcer diff members members-and-new --probe TCP/443 --probe UDP/53 || test $? -eq 1
+
+Exit codes:
+  0  no verdict changes
+  1  some verdicts change
+  2  there is nothing to compare, or the command line or the file of ends is wrong; the message says what to do";
+
+/// `enforcer diff`.
+#[derive(Args, Debug)]
+#[command(after_help = "--help has examples and exit codes", after_long_help = DIFF)]
+pub(super) struct DiffFlags {
+    /// Folder with a folder of manifests for each cluster, named by its id, as they are
+    #[arg(value_name = "BEFORE")]
+    before: PathBuf,
+
+    /// The same as they would be
+    #[arg(value_name = "AFTER")]
+    after: PathBuf,
+
+    #[command(flatten)]
+    probes: ProbeFlags,
+
+    #[command(flatten)]
+    switches: SwitchFlags,
+
+    /// How to answer
+    #[arg(long, value_name = "FORMAT", env = "BAILEY_ENFORCER_FORMAT", value_enum, default_value_t = diff::Format::Text)]
+    format: diff::Format,
+}
+
+impl DiffFlags {
+    pub(super) fn validate(self) -> Diff {
+        let Self {
+            before,
+            after,
+            probes: ProbeFlags { probes, ends },
+            switches,
+            format,
+        } = self;
+        Diff {
+            before,
+            after,
+            probes,
+            ends,
+            switches: switches.switches(),
+            format,
+        }
+    }
 }
 
 /// What is judged.
