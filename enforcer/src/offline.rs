@@ -23,3 +23,6 @@ pub use clusterset::ClusterSet;
 pub use ends::{End, Exchange, NodeName, PodName, Probe, Table, Transport, Verdict};
 pub use judge::Judge;
 pub use manifests::Manifests;
+
+#[cfg(test)]
+pub mod tests;
