@@ -1,8 +1,8 @@
 //! The lab: clusters, nodes and pods in network namespaces of one machine, with real packets.
 //!
 //! From the ground up: [`netns`] and [`links`] are the kernel's; [`station`] is a host; [`world`] reads manifests;
-//! [`address`], [`layout`] and [`fabric`] make the network that they describe; [`ends`], [`sctp`], [`sockets`] and [`probe`]
-//! send packets through it. [`process`], [`programs`], [`launch`], [`cluster`] and [`control`] run the real programs on it; [`direct`] has
+//! [`address`], [`layout`] and [`fabric`] make the network that they describe; [`sctp`], [`sockets`] and [`probe`] send
+//! packets through it, between the ends and by the probes of all that judges traffic. [`process`], [`programs`], [`launch`], [`cluster`] and [`control`] run the real programs on it; [`direct`] has
 //! their rules without them. [`setup`] puts all together for the commands [`demo`], [`up`], [`matrix`] and [`bench`].
 //!
 //! All of it is gone when the process is, however it ends; nothing outside the lab's own network namespaces changes, but
@@ -17,7 +17,6 @@ pub mod control;
 pub mod demo;
 pub mod direct;
 pub mod doors;
-pub mod ends;
 pub mod fabric;
 pub mod launch;
 pub mod layout;
@@ -30,7 +29,6 @@ pub mod probe;
 pub mod process;
 pub mod programs;
 pub mod scene;
-pub mod screen;
 pub mod sctp;
 pub mod settle;
 pub mod setup;

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking; clippy sees tests here only inside #[test]"
 )]
 
+use enforcer::offline::ends::{End, Probe, Verdict};
 use enforcer::ruleset::Family;
 use k8s_openapi::api::core::v1::Pod;
 use proto::model::ClusterName;
@@ -15,7 +16,6 @@ use tests::apiserver::{Kind, Role};
 use tests::lab::address::{AddressPlan, Service};
 use tests::lab::cluster::Cluster;
 use tests::lab::doors::Door;
-use tests::lab::ends::{End, Probe, Verdict};
 use tests::lab::fabric::{Blueprint, Fabric};
 use tests::lab::layout::Layout;
 use tests::lab::netns::{Netns, set_sysctl};
@@ -85,8 +85,8 @@ fn in_fabric(layout: Layout, test: impl AsyncFnOnce(&World, &Fabric)) {
 }
 
 fn ends(world: &World) -> Vec<End> {
-    let mut ends = End::all(world);
-    ends.extend(outside().into_iter().map(End::Outside));
+    let mut ends = world.ends();
+    ends.extend(outside().into_iter().map(End::Address));
     ends
 }
 

@@ -121,7 +121,10 @@ fn what_is_wrong_with_the_command_line_is_said_and_nothing_is_started() {
     let empty = tempfile::tempdir().unwrap();
     let (empty, stories) = (empty.path().to_str().unwrap(), stories());
     let cases = [
-        (vec!["up", empty], "no folders; expected one for each cluster"),
+        (
+            vec!["up", empty],
+            "no cluster: expected a folder of manifests for each cluster",
+        ),
         (
             vec!["matrix", stories.to_str().unwrap(), "--probe", "TCP"],
             "\"TCP\" is no probe",

@@ -15,10 +15,10 @@ mod packets {
 #[path = "semantics/product.rs"]
 mod product;
 
+use enforcer::offline::ends::{Probe, Table, Verdict};
 use enforcer::ruleset::Family;
 use packets::stage::Stage;
 use std::collections::BTreeMap;
-use tests::lab::ends::{Probe, Table, Verdict};
 use tests::lab::layout::Layout;
 use tests::worlds::{ClusterSet, PORTS};
 

@@ -13,12 +13,12 @@ mod scenario {
     pub mod play;
 }
 
+use enforcer::offline::ends::Verdict;
 use proto::wire::cluster_status::State;
 use scenario::play::{CLUSTER_LABEL, Play, cluster, namespace, policy, world};
 use serde_json::{Value, json};
 use tests::apiserver::{Kind, Lists, Role};
 use tests::lab::args::Network;
-use tests::lab::ends::Verdict;
 use tests::lab::layout::Layout;
 use tests::lab::setup::{Ground, Lab};
 

@@ -6,15 +6,16 @@
     reason = "a test fails by panicking; clippy sees tests here only inside #[test]"
 )]
 
+use enforcer::offline::ends::Probe;
+use enforcer::offline::grid;
 use enforcer::ruleset::Family;
+use enforcer::screen::Ink;
 use enforcer::switches::Switches;
 use tests::lab::direct;
-use tests::lab::ends::Probe;
 use tests::lab::fabric::{Blueprint, Fabric};
 use tests::lab::layout::Layout;
 use tests::lab::netns::Netns;
 use tests::lab::probe::Range;
-use tests::lab::screen;
 use tests::lab::story::{self, CHAPTERS, Chapter};
 
 async fn open(fabric: &Fabric, family: Family) -> Range<'_> {
@@ -33,7 +34,7 @@ async fn judge(range: &Range<'_>, chapter: &Chapter, layout: Layout, family: Fam
     let probes: Vec<Probe> = expected.iter().map(|table| table.probe).collect();
     let got = range.judge_these(&probes).await.unwrap();
     for (got, expected) in got.iter().zip(&expected) {
-        let [got, expected] = [got, expected].map(|table| screen::table(&ends, table));
+        let [got, expected] = [got, expected].map(|table| grid::table(&ends, table, Ink::Plain));
         assert!(
             got == expected,
             "{} ({layout:?})\n{got}\nbut expected\n{expected}",
@@ -46,11 +47,7 @@ async fn tell(fabric: &Fabric, layout: Layout) {
     let (v4, v6) = (open(fabric, Family::V4).await, open(fabric, Family::V6).await);
     for chapter in CHAPTERS {
         let world = direct::with_objects(&story::world().unwrap(), &chapter.objects().unwrap());
-        direct::enforce(
-            fabric,
-            &direct::rulesets(&world, fabric.plan(), Switches::default()).unwrap(),
-        )
-        .unwrap();
+        direct::enforce(fabric, &direct::rulesets(&world, fabric.plan(), Switches::default())).unwrap();
         tokio::join!(
             judge(&v4, chapter, layout, Family::V4),
             judge(&v6, chapter, layout, Family::V6)

@@ -3,7 +3,8 @@
 //! Pure. Pods keep the addresses of their manifests. Nodes get one of each family from the fabric's own ranges, and
 //! those that manifests give them beside it; hub and API servers live on the fabric itself.
 
-use super::world::{Network, NodeName, Pod, PodName, World};
+use super::world::{Network, Pod, World};
+use enforcer::offline::ends::{NodeName, PodName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,10 +1,10 @@
 //! The lab's command line.
 
-use super::ends::Probe;
 use super::layout::Layout;
 use crate::apiserver::Kind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use enforcer::config::switches::SwitchFlags;
+use enforcer::offline::ends::Probe;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\

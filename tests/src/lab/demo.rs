@@ -1,16 +1,16 @@
 //! `lab demo`: the three user stories of NPEP-311, told with real packets, and a label that changes while they flow.
 
 use super::args::Network;
-use super::ends::{End, Probe, Table, Verdict, family_number};
 use super::live::{Effect, KernelWatch, first_packet};
 use super::probe::Range;
 use super::scene::{Scene, Spot};
-use super::screen::{Ink, Tone, word};
 use super::settle;
 use super::setup::{Ground, Lab, now};
 use super::story::{self, CHAPTERS, Chapter, Highlight};
 use anyhow::{Context, Result};
+use enforcer::offline::ends::{End, Probe, Table, Verdict, family_number};
 use enforcer::ruleset::Family;
+use enforcer::screen::{Ink, Tone};
 use futures::future::try_join_all;
 use proto::model::ClusterName;
 use serde_json::{Value, json};
@@ -313,4 +313,13 @@ fn describe(chapter: &Chapter, cluster: &ClusterName, object: &Value) -> String 
         None => format!("{cluster}/{}", text(&metadata["name"])),
     };
     format!("{kind} {name}   (tests/worlds/{}/{cluster})", chapter.folder)
+}
+
+/// A verdict in words.
+const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allowed => "allowed",
+        Verdict::Refused => "refused",
+        Verdict::Absent => "no such traffic",
+    }
 }

@@ -5,13 +5,13 @@
 //! fabric, are within the caller's reach. Everything is gone with the [`Fabric`].
 
 use super::address::{AddressPlan, Service};
-use super::ends::End;
 use super::layout::{self, Layout};
 use super::links::Batch;
 use super::netns::Netns;
 use super::station::{self, Opening, Role, Station};
-use super::world::{NodeName, PodName, World};
+use super::world::World;
 use anyhow::{Context, Result};
+use enforcer::offline::ends::{End, NodeName, PodName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::thread;
@@ -87,10 +87,7 @@ impl Fabric {
     /// The host that an end is, and the end's addresses there; none if it is not in the network.
     pub fn locate(&self, end: &End) -> Option<(&Station, &[IpAddr])> {
         match end {
-            End::Outside(address) => {
-                let address = self.plan.outside.get(address)?;
-                Some((self.outside.get(address)?, std::slice::from_ref(address)))
-            }
+            End::Address(address) => self.locate_address(*address),
             End::Pod(name) => {
                 if let Some(pod) = self.plan.pods.get(name) {
                     return Some((self.pods.get(name)?, &pod.addresses));
@@ -102,6 +99,26 @@ impl Fabric {
                 Some((self.nodes.get(&pod.node)?, &pod.addresses))
             }
         }
+    }
+
+    /// Whoever has an address, were it by a manifest.
+    fn locate_address(&self, address: IpAddr) -> Option<(&Station, &[IpAddr])> {
+        if let Some((address, host)) = self.outside.get_key_value(&address) {
+            return Some((host, std::slice::from_ref(address)));
+        }
+        let among = |all: &'_ [IpAddr]| all.iter().position(|one| *one == address);
+        let on_nodes = self.plan.pods.iter().map(|(name, pod)| (name, &pod.addresses));
+        let pods = on_nodes.chain(&self.plan.adrift);
+        for (name, addresses) in pods {
+            if let Some(index) = among(addresses) {
+                let pod = self.pods.get(name).or_else(|| self.adrift.get(name))?;
+                return Some((pod, &addresses[index..=index]));
+            }
+        }
+        self.plan.nodes.iter().find_map(|(name, node)| {
+            let index = among(&node.given)?;
+            Some((self.nodes.get(name)?, &node.given[index..=index]))
+        })
     }
 
     /// The hosts of [`AddressPlan::loose`].

@@ -7,7 +7,7 @@
 use super::address::AddressPlan;
 use super::links::{Batch, FABRIC, Index, LOOPBACK, NODE, Plug, Router};
 use super::netns::{Netns, set_sysctl};
-use super::world::{NodeName, PodName};
+use enforcer::offline::ends::{NodeName, PodName};
 use std::io;
 use std::net::IpAddr;
 

@@ -1,16 +1,18 @@
 //! `lab matrix`: verdicts by packets, in the tables and the JSON of everything that judges.
 
 use super::args::{Format, Matrix};
-use super::ends::{End, Exchange, ParseError};
+use super::cluster::Written;
 use super::probe::Range;
 use super::settle;
 use super::setup::{Ground, Lab, Unfit};
 use super::world::World;
-use super::{cluster::Written, screen};
-use anyhow::{Context, Result};
+use anyhow::Result;
+use enforcer::offline::clusterset::ClusterSet;
+use enforcer::offline::ends::{End, Exchange};
+use enforcer::offline::{grid, load};
+use enforcer::screen::{self, Ink};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::Path;
 
 /// Builds the lab, sends every probe once without and once with enforcers, and prints what happened.
 ///
@@ -26,12 +28,13 @@ pub async fn run(ground: &Ground, matrix: Matrix) -> Result<()> {
         switches,
     } = matrix;
     let world = World::read(&dir).map_err(|error| Unfit(error.into()))?;
+    let set = world.clusterset(switches.switches());
     let ends = match ends {
-        None => End::all(&world),
-        Some(file) => read_ends(&file).map_err(Unfit)?,
+        None => set.ends(),
+        Some(file) => load::ends(&file, |end| set.knows(end)).map_err(|error| Unfit(error.into()))?,
     };
-    check_known(&world, &ends).map_err(Unfit)?;
-    let lab = Lab::build(world, &outside(&ends), network)?;
+    warn_without_policies(&world);
+    let lab = Lab::build(world, &outside(&ends, &set), network)?;
     let range = Range::open(&lab.fabric, ends, probes).await?;
     range.baseline().await?;
     let programs = ground.programs.with(switches.switches());
@@ -40,49 +43,25 @@ pub async fn run(ground: &Ground, matrix: Matrix) -> Result<()> {
     let tables = range.judge().await?;
     control.check_alive()?;
     control.stop().await;
-    match format {
-        Format::Json => println!("{}", serde_json::to_string(&Exchange::new(range.ends(), &tables))?),
-        Format::Table => {
-            for table in &tables {
-                println!("{}", screen::table(range.ends(), table));
-            }
-            println!("{}", screen::count(&tables));
-        }
-    }
+    let text = match format {
+        Format::Json => serde_json::to_string(&Exchange::new(range.ends(), &tables))?,
+        Format::Table => grid::matrix(range.ends(), &tables, Ink::of_stdout()),
+    };
+    screen::answer(&text)?;
     Ok(())
 }
 
-/// The outside hosts among some ends.
-pub fn outside(ends: &[End]) -> BTreeSet<IpAddr> {
+/// The addresses among some ends that are nobody's: hosts outside of all clusters.
+fn outside(ends: &[End], set: &ClusterSet) -> BTreeSet<IpAddr> {
     let addresses = ends.iter().filter_map(|end| match end {
-        End::Outside(address) => Some(*address),
+        End::Address(address) => Some(*address),
         End::Pod(_) => None,
     });
-    addresses.collect()
+    let is_nobodys = |address: &IpAddr| set.owners(*address).is_empty() && set.nodes_at(*address).is_empty();
+    addresses.filter(is_nobodys).collect()
 }
 
-/// One end a line; empty lines are none.
-fn read_ends(file: &Path) -> Result<Vec<End>> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let lines = (1..)
-        .zip(text.lines().map(str::trim))
-        .filter(|(_, line)| !line.is_empty());
-    lines
-        .map(|(number, line)| {
-            line.parse()
-                .map_err(|error: ParseError| anyhow::anyhow!("{}, line {number}: {error}", file.display()))
-        })
-        .collect()
-}
-
-/// An end that is in no manifest is a slip of the pen, not a pod without traffic.
-fn check_known(world: &World, ends: &[End]) -> Result<()> {
-    let pods: BTreeSet<_> = world.pods().into_iter().map(|pod| pod.name).collect();
-    for end in ends {
-        if let End::Pod(name) = end {
-            anyhow::ensure!(pods.contains(name), "no manifest has the pod {name}");
-        }
-    }
+fn warn_without_policies(world: &World) {
     let policies = world
         .clusters
         .values()
@@ -91,5 +70,4 @@ fn check_known(world: &World, ends: &[End]) -> Result<()> {
     if policies.count() == 0 {
         eprintln!("lab: no manifest has a NetworkPolicy: everything will be allowed");
     }
-    Ok(())
 }

@@ -3,8 +3,8 @@
 use super::admin::Admin;
 use super::control::Control;
 use super::wait::{Look, until};
-use super::world::NodeName;
 use anyhow::{Context, Result};
+use enforcer::offline::ends::NodeName;
 use std::time::Duration;
 
 /// The enforcer's histogram from the hub's receipt of a change to its kernel, in seconds.

@@ -2,12 +2,12 @@
 //!
 //! A refusal proves something only where the same probe was answered before there were policies: see [`Baseline`].
 
-use super::ends::{End, Probe, Table, Transport, Verdict};
 use super::fabric::Fabric;
 use super::sockets::{self, Answer, Listeners, Shot};
 use super::station::Station;
 use super::world::Pod;
 use anyhow::{Context, Result, bail};
+use enforcer::offline::ends::{End, Probe, Table, Transport, Verdict};
 use enforcer::ruleset::Family;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeSet;
@@ -213,10 +213,17 @@ pub struct Path<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// None: an end is not in the network, or has no address of the family.
+    /// None: an end is not in the network, or has no address of the family; or both are one host outside, of which nobody
+    /// has anything to say.
     pub fn find(fabric: &'a Fabric, from: &End, to: &End, probe: Probe) -> Option<Self> {
         let (station, sources) = fabric.locate(from)?;
         let (_, destinations) = fabric.locate(to)?;
+        if let (End::Address(one), End::Address(other)) = (from, to)
+            && one == other
+            && fabric.plan().outside.contains(one)
+        {
+            return None;
+        }
         let families: &[Family] = match &probe.family {
             Some(family) => std::slice::from_ref(family),
             None => &Family::ALL,

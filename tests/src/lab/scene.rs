@@ -2,14 +2,13 @@
 
 use super::cluster::{Cluster, Written};
 use super::control::Control;
-use super::ends::{End, Probe};
 use super::probe::Path;
 use super::settle;
 use super::setup::Lab;
 use super::station::Station;
 use super::story;
-use super::world::{NodeName, PodName};
 use anyhow::{Context, Result, bail};
+use enforcer::offline::ends::{End, NodeName, PodName, Probe};
 use enforcer::ruleset::Family;
 use proto::model::ClusterName;
 use serde_json::Value;
@@ -135,7 +134,7 @@ impl Spot<'_> {
 fn pod_name(end: &End) -> Result<&PodName> {
     match end {
         End::Pod(name) => Ok(name),
-        End::Outside(_) => bail!("{end} is no pod"),
+        End::Address(_) => bail!("{end} is no pod"),
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Everything here runs on a station's own thread. What an answer means is [`super::probe`]'s business.
 
-use super::ends::Transport;
 use super::sctp::{Chunk, Packet};
 use super::station::Station;
+use enforcer::offline::ends::Transport;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};

@@ -2,9 +2,9 @@
 //!
 //! The manifests and the tables of verdicts are files under `tests/worlds`, built into the program.
 
-use super::ends::{End, Probe, Table, Verdict};
 use super::world::{self, World};
 use anyhow::{Context, Result};
+use enforcer::offline::ends::{End, Probe, Table, Verdict};
 use enforcer::ruleset::Family;
 use proto::model::ClusterName;
 use serde_json::Value;
@@ -235,11 +235,11 @@ pub const CHAPTERS: &[Chapter] = &[
 pub fn world() -> Result<World> {
     let mut world = World::default();
     for (cluster, files) in STORIES {
-        let mut objects = Vec::new();
+        let (name, mut objects) = (ClusterName::new(cluster)?, Vec::new());
         for file in *files {
-            objects.extend(world::parse_manifest(cluster, file.as_bytes())?);
+            objects.extend(world::parse_manifest(&name, cluster, file)?);
         }
-        world.clusters.insert(ClusterName::new(cluster)?, objects);
+        world.clusters.insert(name, objects);
     }
     Ok(world)
 }
@@ -256,7 +256,7 @@ pub fn outside() -> [IpAddr; 2] {
 pub fn end(name: &str, family: Family) -> Result<End> {
     if name == OUTSIDE {
         let address = outside().into_iter().find(|address| Family::of(*address) == family);
-        return Ok(End::Outside(address.context("an outside host of each family")?));
+        return Ok(End::Address(address.context("an outside host of each family")?));
     }
     Ok(name.parse()?)
 }
@@ -270,7 +270,7 @@ impl Chapter {
         let mut objects = Vec::new();
         for (cluster, text) in self.manifests {
             let name = ClusterName::new(cluster)?;
-            let parsed = world::parse_manifest(self.folder, text.as_bytes())?;
+            let parsed = world::parse_manifest(&name, self.folder, text)?;
             objects.extend(parsed.into_iter().map(|object| (name.clone(), object)));
         }
         Ok(objects)

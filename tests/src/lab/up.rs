@@ -3,17 +3,17 @@
 use super::args::Up;
 use super::control::Control;
 use super::doors::Door;
-use super::ends::End;
 use super::fabric::Fabric;
-use super::matrix::outside;
 use super::probe::answer_as_containers;
 use super::process::Child;
-use super::screen::{Ink, Tone};
 use super::setup::{Ground, Lab, Unfit};
 use super::world::{Pod, World};
 use crate::apiserver::{Kind, Role};
 use crate::assets;
 use anyhow::{Context, Result};
+use enforcer::offline::ends::End;
+use enforcer::screen::{Ink, Tone};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 /// If the manifests do not fit, or a part cannot be started.
 pub async fn run(ground: &Ground, up: Up) -> Result<Infallible> {
     let world = World::read(&up.dir).map_err(|error| Unfit(error.into()))?;
-    let lab = Lab::build(world, &outside(&[]), up.network)?;
+    let lab = Lab::build(world, &BTreeSet::new(), up.network)?;
     let pods = lab.world.pods();
     let _listeners = answer_as_containers(&lab.fabric, &pods).await?;
     let programs = ground.programs.with(up.switches.switches());

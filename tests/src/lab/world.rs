@@ -1,82 +1,26 @@
-//! A world: what the API servers of some clusters hold, read from manifests `DIR/<cluster id>/*.{yaml,yml,json}`.
+//! A world: what the API servers of some clusters hold, read as all offline tools read manifests.
 //!
 //! Objects stay raw, as `kubectl apply` would send them: what is odd in them is for the programs under test. Only what
-//! the network needs is read here: which pods run where, and their addresses.
+//! the network needs is looked up here: which pods run where, and which addresses are whose.
 
+use super::address::AddressPlan;
+use anyhow::{Result, bail};
+use enforcer::offline::clusterset::{Cluster, ClusterSet};
+use enforcer::offline::ends::{End, NodeName, PodName};
+use enforcer::offline::manifests::{Kind, Manifests, ReadError, parse};
+use enforcer::switches::Switches;
 use proto::model::ClusterName;
-use serde_json::Value;
+use proto::observe;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The objects of each cluster, in the order of files and documents.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     /// By cluster.
     pub clusters: BTreeMap<ClusterName, Vec<Value>>,
-}
-
-/// Why a folder is no world. Each names the file.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// A file or folder cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file is neither YAML nor JSON.
-    #[error("{}: {reason}", path.display())]
-    Syntax {
-        /// Which.
-        path: PathBuf,
-        /// Where and why.
-        reason: String,
-    },
-    /// A document is no Kubernetes object.
-    #[error("{}, document {document}: no {field}, so this is no Kubernetes object", path.display())]
-    NoObject {
-        /// The file.
-        path: PathBuf,
-        /// Which of it, from 1.
-        document: usize,
-        /// The field that is missing.
-        field: &'static str,
-    },
-    /// A folder's name is no cluster id.
-    #[error("{}: {source}", path.display())]
-    Cluster {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: proto::model::InvalidClusterName,
-    },
-    /// There is nothing to run.
-    #[error("{}: no folders; expected one for each cluster, named by its id, with manifests in it", .0.display())]
-    Empty(PathBuf),
-}
-
-/// A node, as `cluster/node`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct NodeName {
-    /// Its cluster.
-    pub cluster: ClusterName,
-    /// Its name there.
-    pub name: String,
-}
-
-/// A pod, as `cluster/namespace/pod`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct PodName {
-    /// Its cluster.
-    pub cluster: ClusterName,
-    /// Its namespace there.
-    pub namespace: String,
-    /// Its name there.
-    pub name: String,
 }
 
 /// Whose network a pod uses.
@@ -95,7 +39,7 @@ pub struct Pod {
     pub name: PodName,
     /// Where it runs; none: nowhere yet.
     pub node: Option<NodeName>,
-    /// Its addresses that are addresses, each once; none if it has finished (S81).
+    /// The addresses that are its own, as it lists them; none if it has finished (S81).
     pub addresses: Vec<IpAddr>,
     /// Whose network it uses.
     pub network: Network,
@@ -104,184 +48,109 @@ pub struct Pod {
 }
 
 impl World {
-    /// Reads `dir`. Files and folders whose names begin with a dot, and files of other kinds, are passed over.
+    /// Reads `dir`; what cannot be read is left out, and said on stderr.
     ///
     /// # Errors
-    /// If anything in it cannot be read: half a world would prove nothing.
+    /// If there is no cluster in it.
     pub fn read(dir: &Path) -> Result<Self, ReadError> {
-        let mut clusters = BTreeMap::new();
-        for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
-            let cluster = ClusterName::new(&file_name(&folder)).map_err(|source| ReadError::Cluster {
-                path: folder.clone(),
-                source,
-            })?;
-            let mut objects = Vec::new();
-            for file in entries(&folder)?.into_iter().filter(|path| is_manifest(path)) {
-                objects.extend(read_manifest(&file)?);
+        let manifests = Manifests::read(dir)?;
+        for complaint in &manifests.complaints {
+            eprintln!("lab: {}{complaint}", dir.join("").display());
+        }
+        let clusters = manifests.clusters.into_iter().map(|(name, objects)| {
+            let raw = objects.iter().map(|object| object.raw.clone());
+            (name, raw.collect())
+        });
+        Ok(Self {
+            clusters: clusters.collect(),
+        })
+    }
+
+    /// The clusters as the offline tools have them.
+    pub fn clusterset(&self, switches: Switches) -> ClusterSet {
+        let mut manifests = Manifests::default();
+        for (cluster, objects) in &self.clusters {
+            let text = json!({"kind": "List", "items": objects}).to_string();
+            let parsed = parse::file(cluster, Path::new(cluster.as_str()).into(), text.as_bytes());
+            manifests.complaints.extend(parsed.complaints);
+            let objects = parse::once(cluster, parsed.objects, &mut manifests.complaints);
+            manifests.clusters.insert(cluster.clone(), objects);
+        }
+        ClusterSet::new(&manifests, switches)
+    }
+
+    /// This world once the lab's network stands: the addresses that it gives to nodes are in their objects, as a kubelet
+    /// would report them.
+    #[must_use]
+    pub fn on(&self, plan: &AddressPlan) -> Self {
+        let mut world = self.clone();
+        for (name, node) in &plan.nodes {
+            let objects = world.clusters.entry(name.cluster.clone()).or_default();
+            let is_it = |object: &&mut Value| object["kind"] == "Node" && object["metadata"]["name"] == name.name;
+            let given = [node.v4.into(), node.v6.into()]
+                .map(|address: IpAddr| json!({"type": "InternalIP", "address": address}));
+            match objects.iter_mut().find(is_it) {
+                Some(object) => match object["status"]["addresses"].as_array_mut() {
+                    Some(addresses) => addresses.extend(given),
+                    None => object["status"]["addresses"] = json!(given),
+                },
+                None => objects.push(json!({
+                    "apiVersion": "v1", "kind": "Node", "metadata": {"name": name.name},
+                    "status": {"addresses": given},
+                })),
             }
-            clusters.insert(cluster, objects);
         }
-        if clusters.is_empty() {
-            return Err(ReadError::Empty(dir.to_owned()));
-        }
-        Ok(Self { clusters })
+        world
     }
 
     /// All pods, sorted by name.
     pub fn pods(&self) -> Vec<Pod> {
-        let mut pods: Vec<Pod> = self
-            .clusters
-            .iter()
-            .flat_map(|(cluster, objects)| objects.iter().filter_map(|object| pod(cluster, object)))
-            .collect();
+        let set = self.clusterset(Switches::default());
+        let pods = set.clusters().flat_map(|cluster| {
+            let set = &set;
+            cluster.pods().map(move |pod| self::pod(set, cluster, pod))
+        });
+        let mut pods: Vec<Pod> = pods.collect();
         pods.sort_by(|a, b| a.name.cmp(&b.name));
-        pods.dedup_by(|later, earlier| later.name == earlier.name);
         pods
     }
 
-    /// All nodes, those without a Node object included, and the addresses that their objects give them.
+    /// All pods as ends, sorted.
+    pub fn ends(&self) -> Vec<End> {
+        self.clusterset(Switches::default()).ends()
+    }
+
+    /// All nodes, those without a Node object included, and the addresses that manifests give them.
     pub fn nodes(&self) -> BTreeMap<NodeName, BTreeSet<IpAddr>> {
-        let mut nodes: BTreeMap<NodeName, BTreeSet<IpAddr>> = BTreeMap::new();
-        for (cluster, object) in self
-            .clusters
-            .iter()
-            .flat_map(|(cluster, all)| all.iter().map(move |one| (cluster, one)))
-        {
-            if object["kind"] == "Node" {
-                let name = text(&object["metadata"]["name"]).to_owned();
-                nodes
-                    .entry(NodeName {
-                        cluster: cluster.clone(),
-                        name,
-                    })
-                    .or_default()
-                    .extend(internal_addresses(object));
-            }
-        }
-        for pod in self.pods() {
-            if let Some(node) = pod.node {
-                let addresses = nodes.entry(node).or_default();
-                if pod.network == Network::Host {
-                    addresses.extend(pod.addresses);
-                }
-            }
-        }
-        nodes
+        let set = self.clusterset(Switches::default());
+        set.nodes().map(|(name, node)| (name, node.addresses.clone())).collect()
     }
 }
 
-impl fmt::Display for NodeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.cluster, self.name)
-    }
-}
-
-impl fmt::Display for PodName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.cluster, self.namespace, self.name)
-    }
-}
-
-/// The objects of one file: documents, and the items of lists among them. Empty documents are none.
+/// The objects in the text of a file that comes with the program.
 ///
 /// # Errors
-/// If a document is no object of Kubernetes.
-pub fn read_manifest(path: &Path) -> Result<Vec<Value>, ReadError> {
-    let bytes = std::fs::read(path).map_err(|source| ReadError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    parse_manifest(path, &bytes)
+/// If there is anything odd in it.
+pub fn parse_manifest(cluster: &ClusterName, file: &str, text: &str) -> Result<Vec<Value>> {
+    let parsed = parse::file(cluster, Path::new(file).into(), text.as_bytes());
+    if let Some(complaint) = parsed.complaints.first() {
+        bail!("{complaint}");
+    }
+    Ok(parsed.objects.into_iter().map(|object| object.raw).collect())
 }
 
-/// The same from the text of a file that is called `path`.
-///
-/// # Errors
-/// If a document is no object of Kubernetes.
-pub fn parse_manifest(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Vec<Value>, ReadError> {
-    let path = path.as_ref();
-    let documents: Vec<Value> = serde_saphyr::from_slice_multiple(bytes).map_err(|error| ReadError::Syntax {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })?;
-    let mut objects = Vec::new();
-    for (number, document) in (1..).zip(documents) {
-        let missing = |field| ReadError::NoObject {
-            path: path.to_owned(),
-            document: number,
-            field,
-        };
-        for object in unpack(document) {
-            if text(&object["kind"]).is_empty() {
-                return Err(missing("kind"));
-            }
-            if text(&object["metadata"]["name"]).is_empty() {
-                return Err(missing("metadata.name"));
-            }
-            objects.push(object);
-        }
+fn pod(set: &ClusterSet, cluster: &Cluster, pod: &observe::Pod) -> Pod {
+    let name = cluster.pod_name(pod);
+    let object = cluster.object(Kind::Pod, &pod.namespace, &pod.name);
+    Pod {
+        node: pod.node.as_deref().map(|node| cluster.node_name(node)),
+        addresses: set.addresses(&name),
+        network: if pod.host_network { Network::Host } else { Network::Pod },
+        ports: object
+            .map(|object| container_ports(&object.raw["spec"]))
+            .unwrap_or_default(),
+        name,
     }
-    Ok(objects)
-}
-
-/// A list's items inherit its kind, as `kubectl get pods -o yaml` does not need but the API's own lists do.
-fn unpack(mut document: Value) -> Vec<Value> {
-    if document.is_null() {
-        return Vec::new();
-    }
-    let item_kind = text(&document["kind"]).strip_suffix("List").map(str::to_owned);
-    let (Some(kind), Some(items)) = (
-        item_kind,
-        document
-            .get_mut("items")
-            .and_then(Value::as_array_mut)
-            .map(std::mem::take),
-    ) else {
-        return vec![document];
-    };
-    let api_version = document["apiVersion"].clone();
-    items
-        .into_iter()
-        .map(|mut item| {
-            if !kind.is_empty() && item.is_object() && item["kind"].is_null() {
-                item["kind"] = kind.clone().into();
-                item["apiVersion"] = api_version.clone();
-            }
-            item
-        })
-        .collect()
-}
-
-fn pod(cluster: &ClusterName, object: &Value) -> Option<Pod> {
-    if object["kind"] != "Pod" {
-        return None;
-    }
-    let (metadata, spec, status) = (&object["metadata"], &object["spec"], &object["status"]);
-    let namespace = if metadata["namespace"].is_null() {
-        "default"
-    } else {
-        text(&metadata["namespace"])
-    };
-    let finished = status["phase"] == "Succeeded" || status["phase"] == "Failed";
-    let node = text(&spec["nodeName"]);
-    Some(Pod {
-        name: PodName {
-            cluster: cluster.clone(),
-            namespace: namespace.to_owned(),
-            name: text(&metadata["name"]).to_owned(),
-        },
-        node: (!node.is_empty()).then(|| NodeName {
-            cluster: cluster.clone(),
-            name: node.to_owned(),
-        }),
-        addresses: if finished { Vec::new() } else { pod_addresses(status) },
-        ports: container_ports(spec),
-        network: if spec["hostNetwork"] == true {
-            Network::Host
-        } else {
-            Network::Pod
-        },
-    })
 }
 
 fn container_ports(spec: &Value) -> Vec<(String, u16)> {
@@ -292,62 +161,6 @@ fn container_ports(spec: &Value) -> Vec<(String, u16)> {
         Some((port["protocol"].as_str().unwrap_or("TCP").to_owned(), number))
     };
     ports.filter_map(port).collect()
-}
-
-fn pod_addresses(status: &Value) -> Vec<IpAddr> {
-    let listed = status["podIPs"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|entry| &entry["ip"]);
-    let mut addresses = Vec::new();
-    for address in listed
-        .chain([&status["podIP"]])
-        .filter_map(|value| text(value).parse().ok())
-    {
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    addresses
-}
-
-fn internal_addresses(node: &Value) -> impl Iterator<Item = IpAddr> {
-    let addresses = node["status"]["addresses"].as_array().into_iter().flatten();
-    addresses
-        .filter(|entry| entry["type"] == "InternalIP")
-        .filter_map(|entry| text(&entry["address"]).parse().ok())
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn is_manifest(path: &Path) -> bool {
-    path.is_file()
-        && path
-            .extension()
-            .is_some_and(|end| end == "yaml" || end == "yml" || end == "json")
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// What a folder holds, sorted, less what is hidden.
-fn entries(dir: &Path) -> Result<Vec<PathBuf>, ReadError> {
-    let failed = |source| ReadError::Io {
-        path: dir.to_owned(),
-        source,
-    };
-    let mut paths = std::fs::read_dir(dir)
-        .map_err(failed)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(failed)?;
-    paths.retain(|path| !file_name(path).starts_with('.'));
-    paths.sort();
-    Ok(paths)
 }
 
 #[cfg(test)]

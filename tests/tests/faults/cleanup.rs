@@ -3,8 +3,8 @@
 use super::foreign;
 use super::rig::{Rig, in_lab, node, programs};
 use super::traffic;
+use enforcer::offline::ends::Verdict;
 use std::process::ExitStatus;
-use tests::lab::ends::Verdict;
 use tests::lab::layout::Layout;
 use tests::lab::process::Program;
 

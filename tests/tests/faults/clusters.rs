@@ -2,12 +2,12 @@
 
 use super::rig::{Rig, in_lab, name, node, pod, wait_until};
 use super::traffic;
+use enforcer::offline::ends::Verdict;
 use expect_test::expect;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use tests::apiserver::embedded::{Faults, Resource, Server, Verb};
 use tests::apiserver::{ApiServer, Role, Site};
-use tests::lab::ends::Verdict;
 use tests::lab::layout::Layout;
 
 /// A kubeconfig by hand.

@@ -1,15 +1,14 @@
 //! Enforcers whose hub is away, wrong or foreign, or that lack a right.
 
 use super::rig::{Rig, in_lab, node, programs, wait_until};
+use enforcer::offline::ends::{NodeName, Verdict};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tests::lab::ends::Verdict;
 use tests::lab::layout::Layout;
 use tests::lab::process::Program;
-use tests::lab::world::NodeName;
 use tokio::net::TcpListener;
 
 /// Runs a program on a node: exit code, and what it says.

@@ -2,10 +2,10 @@
 
 use super::rig::{Rig, in_lab, name, node, policy, wait_until};
 use super::traffic;
+use enforcer::offline::ends::Verdict;
 use serde_json::json;
 use std::time::Duration;
 use tests::apiserver::Lists;
-use tests::lab::ends::Verdict;
 use tests::lab::layout::Layout;
 
 #[test]

@@ -1,6 +1,7 @@
 //! A small lab with all its programs: two clusters, three nodes, policies on both sides of what crosses clusters.
 
 use super::kernel_state::KernelState;
+use enforcer::offline::ends::{End, NodeName, Probe, Verdict};
 use futures::FutureExt;
 use futures::future::{join_all, try_join_all};
 use proto::model::ClusterName;
@@ -14,7 +15,6 @@ use tests::apiserver::Kind;
 use tests::lab::admin::Admin;
 use tests::lab::args::Network;
 use tests::lab::control::Control;
-use tests::lab::ends::{End, Probe, Verdict};
 use tests::lab::layout::Layout;
 use tests::lab::netns::Netns;
 use tests::lab::probe::{Path, Range};
@@ -22,7 +22,7 @@ use tests::lab::programs::Programs;
 use tests::lab::settle;
 use tests::lab::setup::Lab;
 use tests::lab::wait::{Look, until};
-use tests::lab::world::{NodeName, World};
+use tests::lab::world::World;
 
 /// How long anything may take to happen. It takes milliseconds, or what a feed waits between two tries.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -153,7 +153,7 @@ pub fn in_lab(layout: Layout, test: impl AsyncFnOnce(&mut Rig<'_>)) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let range = Range::open(&lab.fabric, End::all(&lab.world), probes()).await.unwrap();
+        let range = Range::open(&lab.fabric, lab.world.ends(), probes()).await.unwrap();
         range.baseline().await.unwrap();
         let control = lab.start(programs(), network).await.unwrap();
         let mut rig = Rig {

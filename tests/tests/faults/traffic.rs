@@ -1,11 +1,11 @@
 //! New connections all the time, while something happens: the allowed ones must be answered, the others must not.
 
 use super::rig::Way;
+use enforcer::offline::ends::Verdict;
 use futures::future::{Either, join_all, select};
 use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
-use tests::lab::ends::Verdict;
 use tests::lab::sockets::Answer;
 use tokio::time::interval;
 

@@ -1,17 +1,19 @@
 //! A random world as a network with its rulesets in the nodes' kernels, and what interpreter and oracle say about it.
 
 use crate::product::{self, Rulesets};
+use enforcer::offline::ends::{self, End, Probe, Table, Transport};
+use enforcer::offline::grid;
 use enforcer::ruleset::{Element, Family};
+use enforcer::screen::Ink;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use tests::lab::ends::{self, End, Probe, Table, Transport};
 use tests::lab::fabric::{Blueprint, Fabric};
 use tests::lab::layout::Layout;
 use tests::lab::netns::Netns;
 use tests::lab::probe::Range;
-use tests::lab::{direct, screen, world};
+use tests::lab::{direct, world};
 use tests::oracle::World;
 use tests::oracle::{self, Judge, Switches, crossed};
 use tests::worlds::ClusterSet;
@@ -54,8 +56,8 @@ impl Stage<'_> {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let mut ends = End::all(&objects);
-            ends.extend(outside.into_iter().map(End::Outside));
+            let mut ends = objects.ends();
+            ends.extend(outside.into_iter().map(End::Address));
             ends.retain(|end| fabric.locate(end).is_some());
             let range = Range::open(&fabric, ends, probes).await.unwrap();
             range.baseline().await.unwrap();
@@ -74,9 +76,9 @@ impl Stage<'_> {
         host.enter().unwrap();
     }
 
-    fn lab_rulesets(&self) -> BTreeMap<world::NodeName, enforcer::ruleset::Ruleset> {
+    fn lab_rulesets(&self) -> BTreeMap<ends::NodeName, enforcer::ruleset::Ruleset> {
         let renamed = self.rulesets.iter().map(|(node, ruleset)| {
-            let name = world::NodeName {
+            let name = ends::NodeName {
                 cluster: node.cluster.parse().unwrap(),
                 name: node.name.clone(),
             };
@@ -137,7 +139,7 @@ impl<'a> Stage<'a> {
     /// The cells on which the three do not agree, and the packets' table.
     pub fn differences(&self, packets: &Table, interpreted: &Table, meant: &Table) -> String {
         let ends = self.range.ends();
-        let mut text = format!("{}\n", screen::table(ends, packets));
+        let mut text = format!("{}\n", grid::table(ends, packets, Ink::Plain));
         for (i, from) in ends.iter().enumerate() {
             for (j, to) in ends.iter().enumerate() {
                 let [packet, ruleset, meaning] = [packets, interpreted, meant].map(|table| table.rows[i][j]);

@@ -1,5 +1,6 @@
 //! Two clusters in which everything runs, what the tests do to them, and what they ask.
 
+use enforcer::offline::ends::{End, Probe, Verdict};
 use enforcer::ruleset::Family;
 use proto::model::ClusterName;
 use proto::wire::inventory_client::InventoryClient;
@@ -10,7 +11,6 @@ use std::time::Duration;
 use tests::apiserver::Role;
 use tests::lab::args::Network;
 use tests::lab::control::Control;
-use tests::lab::ends::{End, Probe, Verdict};
 use tests::lab::live::{Effect, KernelWatch};
 use tests::lab::probe::Range;
 use tests::lab::settle;

@@ -1,15 +1,14 @@
 //! A pod and its own node, by every address that the node has, and other nodes.
 
 use super::scene::{Scene, host_pod, in_both_layouts, is_answered, node, pod, policy, world};
+use enforcer::offline::ends::{NodeName, Transport};
 use enforcer::ruleset::Family;
 use enforcer::switches::{EgressToLocalNode, Switches};
 use futures::future::join_all;
 use serde_json::json;
 use std::net::{IpAddr, SocketAddr};
-use tests::lab::ends::Transport;
 use tests::lab::links::NODE;
 use tests::lab::sockets::Listeners;
-use tests::lab::world::NodeName;
 
 const CLOSED: &str = "a/x/closed";
 const OPEN_TO_SOME: &str = "a/x/open-to-some";

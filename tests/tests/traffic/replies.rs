@@ -1,9 +1,10 @@
 //! Replies, and the discovery of neighbours that everything rests on.
 
 use super::scene::{Scene, host_pod, in_both_layouts, ip, pod, pods_named, policy, signs, world};
+use enforcer::offline::grid;
+use enforcer::screen::Ink;
 use enforcer::switches::Switches;
 use serde_json::json;
-use tests::lab::screen;
 
 const ENDS: [&str; 4] = ["a/x/client", "a/x/server", "b/x/far", "a/x/node"];
 const PROBES: [&str; 8] = [
@@ -42,7 +43,7 @@ async fn opened_by_one_side_only(scene: &Scene<'_>) {
     let range = scene.range(&ENDS, &PROBES).await;
     scene.enforce(Switches::default());
     for table in range.judge().await.unwrap() {
-        let shown = screen::table(range.ends(), &table);
+        let shown = grid::table(range.ends(), &table, Ink::Plain);
         assert_eq!(signs(&table.rows), EXPECTED, "{:?}\n{shown}", scene.layout);
     }
 }
@@ -61,7 +62,7 @@ async fn after_a_flush(scene: &Scene<'_>) {
     let hosts = scene.fabric.nodes().map(|(_, node)| node).chain(pods);
     hosts.for_each(|host| ip(host.netns(), "neigh flush all"));
     for table in range.judge().await.unwrap() {
-        let shown = screen::table(range.ends(), &table);
+        let shown = grid::table(range.ends(), &table, Ink::Plain);
         assert_eq!(signs(&table.rows), EXPECTED, "{:?}\n{shown}", scene.layout);
     }
 }

@@ -1,5 +1,6 @@
 //! A world as a network, the rules of its policies, and the objects that worlds are written with.
 
+use enforcer::offline::ends::{End, Transport, Verdict};
 use enforcer::ruleset::Family;
 use enforcer::switches::Switches;
 use serde_json::{Value, json};
@@ -7,7 +8,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 use tests::lab::direct;
-use tests::lab::ends::{End, Transport, Verdict};
 use tests::lab::fabric::{Blueprint, Fabric};
 use tests::lab::layout::Layout;
 use tests::lab::netns::Netns;
@@ -60,7 +60,7 @@ impl Scene<'_> {
 
     /// Puts the rules of the world's policies into the nodes' kernels.
     pub fn enforce(&self, switches: Switches) {
-        let rulesets = direct::rulesets(self.world, self.fabric.plan(), switches).unwrap();
+        let rulesets = direct::rulesets(self.world, self.fabric.plan(), switches);
         direct::enforce(&self.fabric, &rulesets).unwrap();
     }
 

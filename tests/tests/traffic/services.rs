@@ -2,11 +2,11 @@
 
 use super::nat::{Translation, translate};
 use super::scene::{Scene, in_both_layouts, ip, is_answered, node, pod, pods_named, policy, world};
+use enforcer::offline::ends::Transport;
 use enforcer::ruleset::Family;
 use enforcer::switches::Switches;
 use serde_json::json;
 use std::net::{IpAddr, SocketAddr};
-use tests::lab::ends::Transport;
 use tests::lab::layout::Layout;
 
 /// What Services and hostPorts are called by.

@@ -1,9 +1,4 @@
 use super::*;
-use serde_json::json;
-
-fn parse(text: &str) -> Result<Vec<Value>, String> {
-    parse_manifest("w.yaml", text.as_bytes()).map_err(|error| error.to_string())
-}
 
 fn world(objects: Vec<Value>) -> World {
     World {
@@ -12,57 +7,13 @@ fn world(objects: Vec<Value>) -> World {
 }
 
 #[test]
-fn documents_and_items_of_lists_are_objects_and_empty_documents_are_none() {
-    let text = "
----
-kind: Pod
-metadata: {name: one}
----
-kind: List
-items:
-- kind: Pod
-  metadata: {name: two}
----
-apiVersion: v1
-kind: PodList
-items:
-- metadata: {name: three}
----
-";
-    let names: Vec<String> = parse(text)
-        .unwrap()
-        .iter()
-        .map(|object| format!("{}/{}", object["kind"], object["metadata"]["name"]))
-        .collect();
-    assert_eq!(names, [r#""Pod"/"one""#, r#""Pod"/"two""#, r#""Pod"/"three""#]);
-    assert_eq!(
-        parse(r#"{"kind": "Pod", "metadata": {"name": "json"}}"#).unwrap().len(),
-        1
-    );
-}
-
-#[test]
-fn what_is_no_object_is_refused_by_file_and_document() {
-    assert_eq!(
-        parse("kind: Pod\nmetadata: {name: one}\n---\nmetadata: {name: two}").unwrap_err(),
-        "w.yaml, document 2: no kind, so this is no Kubernetes object"
-    );
-    assert_eq!(
-        parse("kind: Pod").unwrap_err(),
-        "w.yaml, document 1: no metadata.name, so this is no Kubernetes object"
-    );
-    assert_eq!(
-        parse("[1, 2]").unwrap_err(),
-        "w.yaml, document 1: no kind, so this is no Kubernetes object"
-    );
-    assert!(parse("kind: [").unwrap_err().starts_with("w.yaml: "));
-}
-
-#[test]
-fn pods_have_the_addresses_that_are_addresses_and_finished_ones_have_none() {
+fn pods_have_the_addresses_that_are_theirs_and_finished_ones_have_none() {
     let pod = |name: &str, status: Value| json!({"kind": "Pod", "metadata": {"name": name}, "spec": {"nodeName": "n"}, "status": status});
     let ips = json!([{"ip": "10.0.0.1"}, {"ip": "fd00::1"}, {"ip": "10.0.0.1"}, {"ip": "nonsense"}, {}]);
+    let mut leaving = pod("a-leaving", json!({"podIP": "10.0.0.3"}));
+    leaving["metadata"]["deletionTimestamp"] = json!("2025-01-01T00:00:00Z");
     let pods = world(vec![
+        leaving,
         pod("both", json!({"podIP": "10.0.0.1", "podIPs": ips})),
         pod("done", json!({"phase": "Succeeded", "podIP": "10.0.0.2"})),
         pod("none", json!(null)),
@@ -76,6 +27,7 @@ fn pods_have_the_addresses_that_are_addresses_and_finished_ones_have_none() {
     assert_eq!(
         addresses,
         [
+            "a/default/a-leaving []",
             "a/default/both [10.0.0.1, fd00::1]",
             "a/default/done []",
             "a/default/none []",
