@@ -1,8 +1,8 @@
 //! Packets do what policies mean: random worlds built as networks, in both layouts, and every cell of the matrix compared
-//! with the interpreter of the compiled rulesets and with the oracle.
+//! with what `enforcer matrix` says of the same manifests and with the oracle.
 //!
 //! `WORLDS=<count>` builds more or fewer of them, `SEED=<seed>` begins with another one; a failure prints the seed.
-//! Where packets and interpreter differ, packets are right.
+//! Where packets and matrix differ, packets are right.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,14 +12,15 @@
 mod packets {
     pub mod stage;
 }
-#[path = "semantics/product.rs"]
-mod product;
+#[path = "semantics/words.rs"]
+mod words;
 
 use enforcer::offline::ends::{Probe, Table, Verdict};
 use enforcer::ruleset::Family;
 use packets::stage::Stage;
 use std::collections::BTreeMap;
 use tests::lab::layout::Layout;
+use tests::oracle::{OwnNode, Switches};
 use tests::worlds::{ClusterSet, PORTS};
 
 /// How many worlds are built by default, in each layout.
@@ -60,11 +61,19 @@ fn probes(seed: u64) -> Vec<Probe> {
     probes
 }
 
+/// The switches by which a world is judged.
+fn switches(seed: u64) -> Switches {
+    Switches {
+        own_node: OwnNode::Allow,
+        ..Switches::random(&mut fastrand::Rng::with_seed(seed))
+    }
+}
+
 /// What is easily got wrong, and how often it was seen.
 type Seen = BTreeMap<&'static str, usize>;
 
 fn note(seen: &mut Seen, stage: &Stage<'_>, table: &Table) {
-    let blocks_whole = stage.interpreted_without_excepts(table.probe);
+    let blocks_whole = stage.offline_without_excepts(table.probe);
     let mut count = |what, is: bool| *seen.entry(what).or_default() += usize::from(is);
     for (from, row) in table.rows.iter().enumerate() {
         for (to, &verdict) in row.iter().enumerate() {
@@ -90,12 +99,12 @@ fn note(seen: &mut Seen, stage: &Stage<'_>, table: &Table) {
 
 fn judge(seed: u64, layout: Layout, seen: &mut Seen) {
     let world = ClusterSet::random(seed).buildable();
-    Stage::run(world, layout, probes(seed), async |stage| {
+    Stage::run(world, switches(seed), (layout, probes(seed)), async |stage| {
         for packets in stage.range().judge().await.unwrap() {
             note(seen, stage, &packets);
-            let (interpreted, meant) = (stage.interpreted(packets.probe), stage.meant(packets.probe));
-            if packets != interpreted || packets != meant {
-                let differ = stage.differences(&packets, &interpreted, &meant);
+            let (offline, meant) = (stage.offline(packets.probe), stage.meant(packets.probe));
+            if packets != offline || packets != meant {
+                let differ = stage.differences(&packets, &offline, &meant);
                 panic!("SEED={seed} {layout:?}\n{differ}\n{stage}");
             }
         }

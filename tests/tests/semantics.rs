@@ -19,6 +19,7 @@ mod semantics {
     pub mod product;
     pub mod settings;
     pub mod simulation;
+    pub mod words;
 }
 
 use semantics::change::{self, passing};
@@ -27,6 +28,7 @@ use semantics::parallel;
 use semantics::product::{self, Rulesets};
 use semantics::settings::Settings;
 use semantics::simulation::Simulation;
+use semantics::words::in_our_words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -330,7 +332,7 @@ fn happen(seed: u64) -> BTreeMap<Happening, u64> {
     nodes.truncate(ENFORCERS);
     let mut happened = BTreeMap::new();
     for way in 0..WAYS {
-        let simulation = Simulation::new(&world, product::switches(switches), &nodes, seed * WAYS + way);
+        let simulation = Simulation::new(&world, in_our_words(switches), &nodes, seed * WAYS + way);
         for (node, outcome) in simulation.run() {
             let (expected, got) = (settled[&node].to_string(), outcome.ruleset.to_string());
             let whence = format!("SEED={seed} WORLDS=1 cargo test -p tests --test semantics: way {way}, node {node}");

@@ -1,14 +1,17 @@
-//! A random world as a network with its rulesets in the nodes' kernels, and what interpreter and oracle say about it.
+//! A random world as a network with its rulesets in the nodes' kernels, and what `enforcer matrix` and the oracle say
+//! about it.
 
-use crate::product::{self, Rulesets};
-use enforcer::offline::ends::{self, End, Probe, Table, Transport};
-use enforcer::offline::grid;
-use enforcer::ruleset::{Element, Family};
+use crate::words::in_our_words;
+use enforcer::offline::clusterset::ClusterSet as Offline;
+use enforcer::offline::ends::{self, End, NodeName, Probe, Table, Transport};
+use enforcer::offline::{grid, tables};
+use enforcer::ruleset::{Family, Ruleset};
 use enforcer::screen::Ink;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use tests::lab::fabric::{Blueprint, Fabric};
 use tests::lab::layout::Layout;
 use tests::lab::netns::Netns;
@@ -21,9 +24,10 @@ use tests::worlds::ClusterSet;
 /// A network in which the rulesets are in force.
 pub struct Stage<'a> {
     world: &'a ClusterSet,
+    switches: Switches,
     read: &'a World,
-    rulesets: Rulesets,
-    without_excepts: Rulesets,
+    offline: Offline,
+    without_excepts: Offline,
     fabric: &'a Fabric,
     range: Range<'a>,
 }
@@ -31,7 +35,12 @@ pub struct Stage<'a> {
 impl Stage<'_> {
     /// Builds the world around this thread, checks that every probe is answered, puts the rulesets into the nodes'
     /// kernels, and runs a test.
-    pub fn run(mut world: ClusterSet, layout: Layout, probes: Vec<Probe>, test: impl AsyncFnOnce(&Stage<'_>)) {
+    pub fn run(
+        mut world: ClusterSet,
+        switches: Switches,
+        (layout, probes): (Layout, Vec<Probe>),
+        test: impl AsyncFnOnce(&Stage<'_>),
+    ) {
         let host = Netns::leave().expect("these tests make network namespaces: run them as root");
         let objects = lab_world(&world);
         let outside = world.strangers();
@@ -61,30 +70,32 @@ impl Stage<'_> {
             ends.retain(|end| fabric.locate(end).is_some());
             let range = Range::open(&fabric, ends, probes).await.unwrap();
             range.baseline().await.unwrap();
-            let rulesets = product::rulesets(&world, Switches::default());
+            let offline = |world: &world::World| world.on(fabric.plan()).clusterset(in_our_words(switches));
             let stage = Stage {
-                without_excepts: without_excepts(&rulesets),
-                rulesets,
+                offline: offline(&objects),
+                without_excepts: offline(&without_excepts(objects.clone())),
                 world: &world,
+                switches,
                 read: &read,
                 fabric: &fabric,
                 range,
             };
-            direct::enforce(&fabric, &stage.lab_rulesets()).unwrap();
+            direct::enforce(&fabric, &stage.rulesets()).unwrap();
             test(&stage).await;
         });
         host.enter().unwrap();
     }
 
-    fn lab_rulesets(&self) -> BTreeMap<ends::NodeName, enforcer::ruleset::Ruleset> {
-        let renamed = self.rulesets.iter().map(|(node, ruleset)| {
-            let name = ends::NodeName {
-                cluster: node.cluster.parse().unwrap(),
-                name: node.name.clone(),
-            };
-            (name, ruleset.clone())
-        });
-        renamed.collect()
+    fn rulesets(&self) -> BTreeMap<NodeName, Ruleset> {
+        let nodes = self.offline.nodes().map(|(name, _)| name);
+        nodes
+            .map(|name| {
+                (
+                    name.clone(),
+                    self.offline.ruleset(&name).expect("it is one of its nodes"),
+                )
+            })
+            .collect()
     }
 }
 
@@ -112,61 +123,59 @@ impl<'a> Stage<'a> {
             })
     }
 
-    /// What the compiled rulesets do with a probe between all ends, by the interpreter.
-    pub fn interpreted(&self, probe: Probe) -> Table {
-        self.table(probe, |from, to, probe| {
-            product::passes(&self.rulesets, from, to, probe)
-        })
+    /// What `enforcer matrix` says.
+    pub fn offline(&self, probe: Probe) -> Table {
+        self.judged(&self.offline, probe)
     }
 
     /// The same if no block had an except.
-    pub fn interpreted_without_excepts(&self, probe: Probe) -> Table {
-        self.table(probe, |from, to, probe| {
-            product::passes(&self.without_excepts, from, to, probe)
-        })
+    pub fn offline_without_excepts(&self, probe: Probe) -> Table {
+        self.judged(&self.without_excepts, probe)
     }
 
-    /// What the policies mean for it, by the oracle.
+    fn judged(&self, set: &Offline, probe: Probe) -> Table {
+        let mut tables = tables::tables(set, self.range.ends(), &[probe], NonZeroUsize::MIN);
+        tables.pop().expect("one probe has one table")
+    }
+
+    /// What the policies mean, by the oracle.
     pub fn meant(&self, probe: Probe) -> Table {
-        let judge = Judge::new(self.read, Switches::default());
-        self.table(probe, |from, to, probe| match judge.verdict(from, to, probe) {
-            // An end and itself: it is there already.
-            oracle::Verdict::Allowed | oracle::Verdict::NoTraffic => true,
-            oracle::Verdict::Refused => false,
-        })
-    }
-
-    /// The cells on which the three do not agree, and the packets' table.
-    pub fn differences(&self, packets: &Table, interpreted: &Table, meant: &Table) -> String {
-        let ends = self.range.ends();
-        let mut text = format!("{}\n", grid::table(ends, packets, Ink::Plain));
-        for (i, from) in ends.iter().enumerate() {
-            for (j, to) in ends.iter().enumerate() {
-                let [packet, ruleset, meaning] = [packets, interpreted, meant].map(|table| table.rows[i][j]);
-                if packet != ruleset || packet != meaning {
-                    text += &format!(
-                        "{} from {from} to {to}: packets {packet:?}, interpreter {ruleset:?}, oracle {meaning:?}\n",
-                        packets.probe
-                    );
-                }
-            }
-        }
-        text
-    }
-
-    fn table(&self, probe: Probe, passes: impl Fn(&oracle::End, &oracle::End, oracle::Probe) -> bool) -> Table {
+        let judge = Judge::new(self.read, self.switches);
         let family = probe.family.expect("these probes say their family");
         let ends: Vec<_> = (0..self.range.ends().len()).map(|end| self.end(end, family)).collect();
-        let verdict = |from: &Option<oracle::End>, to: &Option<oracle::End>| match (from, to) {
-            (Some(from), Some(to)) if passes(from, to, meaning(probe)) => ends::Verdict::Allowed,
-            (Some(_), Some(_)) => ends::Verdict::Refused,
-            (None, _) | (_, None) => ends::Verdict::Absent,
+        let verdict = |from: &Option<oracle::End>, to: &Option<oracle::End>| {
+            let (Some(from), Some(to)) = (from, to) else {
+                return ends::Verdict::Absent;
+            };
+            match judge.verdict(from, to, meaning(probe)) {
+                oracle::Verdict::Allowed => ends::Verdict::Allowed,
+                oracle::Verdict::Refused => ends::Verdict::Refused,
+                oracle::Verdict::NoTraffic => ends::Verdict::Absent,
+            }
         };
         let row = |from| ends.iter().map(|to| verdict(from, to)).collect();
         Table {
             probe,
             rows: ends.iter().map(row).collect(),
         }
+    }
+
+    /// The cells on which the three do not agree, and the packets' table.
+    pub fn differences(&self, packets: &Table, offline: &Table, meant: &Table) -> String {
+        let ends = self.range.ends();
+        let mut text = format!("{}\n", grid::table(ends, packets, Ink::Plain));
+        for (i, from) in ends.iter().enumerate() {
+            for (j, to) in ends.iter().enumerate() {
+                let [packet, ruleset, meaning] = [packets, offline, meant].map(|table| table.rows[i][j]);
+                if packet != ruleset || packet != meaning {
+                    text += &format!(
+                        "{} from {from} to {to}: packets {packet:?}, enforcer matrix {ruleset:?}, oracle {meaning:?}\n",
+                        packets.probe
+                    );
+                }
+            }
+        }
+        text
     }
 
     /// An end by the address of a family that probes use, as the oracle calls it.
@@ -203,21 +212,27 @@ impl<'a> Stage<'a> {
 impl fmt::Display for Stage<'_> {
     /// The world and its rulesets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.world)?;
-        for (node, ruleset) in &self.rulesets {
+        writeln!(f, "{:?}\n{}", self.switches, self.world)?;
+        for (node, ruleset) in self.rulesets() {
             writeln!(f, "node {node}\n{ruleset}")?;
         }
         Ok(())
     }
 }
 
-fn without_excepts(rulesets: &Rulesets) -> Rulesets {
-    let mut rulesets = rulesets.clone();
-    for set in rulesets.values_mut().flat_map(|ruleset| ruleset.sets.values_mut()) {
-        set.members
-            .retain(|member| !matches!(member, Element::Block { nomatch: true, .. }));
+fn without_excepts(mut world: world::World) -> world::World {
+    fn strip(value: &mut Value) {
+        if let Value::Object(fields) = value {
+            fields.remove("except");
+        }
+        match value {
+            Value::Object(fields) => fields.values_mut().for_each(strip),
+            Value::Array(entries) => entries.iter_mut().for_each(strip),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
     }
-    rulesets
+    world.clusters.values_mut().flatten().for_each(strip);
+    world
 }
 
 fn meaning(probe: Probe) -> oracle::Probe {

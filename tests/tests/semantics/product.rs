@@ -1,20 +1,19 @@
 //! What Bailey makes of a world: a ruleset for every node, and what it would do with a packet.
 
+use super::words::in_our_words;
 use enforcer::compile::{self, compile};
 use enforcer::interpret::{self, Packet, Payload};
 use enforcer::policy::{self, NetworkPolicy, Policy, PolicyName};
 use enforcer::ruleset::Ruleset;
-use enforcer::switches::{self, EgressToLocalNode};
 use proto::mirror::Mirror;
 use proto::model::ClusterName;
 use proto::observe::{Namespace, Observe, Pod};
 use proto::pods::{self, Pods};
-use proto::selector;
 use proto::watch::Event;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use tests::oracle::{BarePodSelector, ClusterLabel, End, NodeName, OwnNode, Probe, Switches, Transport, crossed};
+use tests::oracle::{End, NodeName, Probe, Switches, Transport, crossed};
 use tests::worlds::{Cluster, ClusterSet};
 
 /// The source port of every probe.
@@ -50,34 +49,13 @@ pub fn rulesets(world: &ClusterSet, switches: Switches) -> Rulesets {
                 pods: &pods,
                 node_addresses: addresses,
                 mirror: &mirror,
-                switches: self::switches(switches),
+                switches: in_our_words(switches),
             });
             let (cluster, name) = (name.clone(), node.clone());
             rulesets.insert(NodeName { cluster, name }, ruleset);
         }
     }
     rulesets
-}
-
-/// The product's words for switches.
-pub fn switches(switches: Switches) -> switches::Switches {
-    switches::Switches {
-        selectors: selector::Switches {
-            bare_pod_selector: match switches.bare_pod_selector {
-                BarePodSelector::ClusterSet => selector::BarePodSelector::ClusterSet,
-                BarePodSelector::Local => selector::BarePodSelector::Local,
-            },
-            cluster_label: match switches.cluster_label {
-                ClusterLabel::Verify => selector::ClusterLabelMode::Verify,
-                ClusterLabel::Literal => selector::ClusterLabelMode::Literal,
-                ClusterLabel::Assert => selector::ClusterLabelMode::Assert,
-            },
-        },
-        egress_to_local_node: match switches.own_node {
-            OwnNode::Allow => EgressToLocalNode::Allow,
-            OwnNode::Policy => EgressToLocalNode::Policy,
-        },
-    }
 }
 
 fn policies(cluster: &Cluster) -> BTreeMap<PolicyName, Arc<Policy>> {
