@@ -24,7 +24,8 @@ use tests::lab::process::Program;
 use tests::lab::story;
 use tests::lab::world::World;
 
-/// Two clusters with two nodes each, three dual-stack pods on every node, a single-stack pod and a host-network pod.
+/// Two clusters with two nodes each, three dual-stack pods on every node, a single-stack pod, a host-network pod and a
+/// pod on no node.
 fn world() -> World {
     let mut world = World::default();
     for (c, cluster) in [(1, "a"), (2, "b")] {
@@ -40,6 +41,8 @@ fn world() -> World {
         let mut host = pod_object("on-host", "node-2", &[format!("192.0.2.{c}"), format!("fd00:40::{c}")]);
         host["spec"]["hostNetwork"] = true.into();
         objects.push(host);
+        let ips = [format!("10.{c}.0.1"), format!("fd00:10:{c}::1")];
+        objects.push(pod_object("on-no-node", "", &ips));
         world.clusters.insert(cluster.parse().unwrap(), objects);
     }
     world
@@ -106,7 +109,8 @@ fn without_policies_every_probe_between_ends_of_a_family_is_answered() {
                 let family = table.probe.family.unwrap();
                 for (from, row) in range.ends().iter().zip(&table.rows) {
                     for (to, verdict) in range.ends().iter().zip(row) {
-                        let exists = has(fabric, from, family) && has(fabric, to, family);
+                        let is_outside_itself = from == to && matches!(from, End::Address(_));
+                        let exists = has(fabric, from, family) && has(fabric, to, family) && !is_outside_itself;
                         let expected = if exists { Verdict::Allowed } else { Verdict::Absent };
                         assert_eq!(*verdict, expected, "{layout:?}: {} from {from} to {to}", table.probe);
                     }
@@ -114,6 +118,23 @@ fn without_policies_every_probe_between_ends_of_a_family_is_answered() {
             }
         });
     }
+}
+
+#[test]
+fn an_address_of_a_manifest_is_whoever_has_it() {
+    in_fabric(Layout::Bridge, async |_, fabric| {
+        for (address, whose) in [
+            ("ip:10.1.2.3", "a/x/n2-3"),
+            ("ip:192.0.2.2", "b/x/on-host"),
+            ("ip:10.2.0.1", "b/x/on-no-node"),
+        ] {
+            let [(station, addresses), (host, _)] =
+                [address, whose].map(|end| fabric.locate(&end.parse().unwrap()).unwrap());
+            assert_eq!(station.netns().path(), host.netns().path(), "{address}");
+            assert_eq!(format!("ip:{}", addresses[0]), address);
+        }
+        assert!(fabric.locate(&"ip:192.0.2.77".parse().unwrap()).is_none());
+    });
 }
 
 #[test]
