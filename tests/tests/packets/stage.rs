@@ -143,20 +143,22 @@ impl<'a> Stage<'a> {
         let judge = Judge::new(self.read, self.switches);
         let family = probe.family.expect("these probes say their family");
         let ends: Vec<_> = (0..self.range.ends().len()).map(|end| self.end(end, family)).collect();
-        let verdict = |from: &Option<oracle::End>, to: &Option<oracle::End>| {
-            let (Some(from), Some(to)) = (from, to) else {
+        let verdict = |from: usize, to: usize| {
+            let (Some(source), Some(destination)) = (&ends[from], &ends[to]) else {
                 return ends::Verdict::Absent;
             };
-            match judge.verdict(from, to, meaning(probe)) {
+            match judge.verdict(source, destination, meaning(probe)) {
                 oracle::Verdict::Allowed => ends::Verdict::Allowed,
                 oracle::Verdict::Refused => ends::Verdict::Refused,
+                // A pod on no node is an address to the oracle; it reaches itself as any pod does (S69).
+                oracle::Verdict::NoTraffic if matches!(self.range.ends()[from], End::Pod(_)) => ends::Verdict::Allowed,
                 oracle::Verdict::NoTraffic => ends::Verdict::Absent,
             }
         };
-        let row = |from| ends.iter().map(|to| verdict(from, to)).collect();
+        let row = |from| (0..ends.len()).map(|to| verdict(from, to)).collect();
         Table {
             probe,
-            rows: ends.iter().map(row).collect(),
+            rows: (0..ends.len()).map(row).collect(),
         }
     }
 
