@@ -34,7 +34,10 @@ fn cases() -> Vec<Case> {
         });
         for state in cases.iter().flat_map(|case| &case.states) {
             for table in &state.expected {
-                println!("{}", tests::lab::screen::table(&state.ends, table));
+                println!(
+                    "{}",
+                    enforcer::offline::grid::table(&state.ends, table, enforcer::screen::Ink::Plain)
+                );
             }
         }
     }

@@ -13,10 +13,10 @@ mod judges;
 #[path = "catalogue/packets.rs"]
 mod packets;
 
+use enforcer::offline::ends::{End, Table, Verdict};
 use serde_json::Value;
 use tests::catalogue::case::{Cases, read_all};
 use tests::catalogue::{Case, State};
-use tests::lab::ends::{End, Table, Verdict};
 use tests::lab::layout::Layout;
 
 /// How many cases upstream has: 42 of TCP, three each of UDP and SCTP.

@@ -22,9 +22,9 @@
 use super::expect::{Expectation, Field};
 use super::number::Number;
 use crate::apiserver::embedded::patch::{self, Kind};
-use crate::lab::ends::{End, Probe, Table};
 use crate::worlds::{Cluster, ClusterSet};
 use anyhow::{Context, Result, bail, ensure};
+use enforcer::offline::ends::{End, Probe, Table};
 use enforcer::ruleset::Family;
 use enforcer::switches::{EgressToLocalNode, Switches};
 use proto::selector::{BarePodSelector, ClusterLabelMode};

@@ -12,9 +12,9 @@
 //! node (S67 to S69), or two ends that are no pods: who means those names them. Without a probe a line is about all of
 //! them. No line makes traffic where there is none.
 
-use crate::lab::ends::{End, Probe, Table, Verdict};
 use crate::worlds::ClusterSet;
 use anyhow::{Context, Result, bail, ensure};
+use enforcer::offline::ends::{End, Probe, Table, Verdict};
 use enforcer::ruleset::Family;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -85,7 +85,7 @@ impl Facts {
                 let pod = objects.iter().find(is_it).expect("ends are pods of the world");
                 Self::of_pod(name.cluster.as_str(), pod)
             }
-            End::Outside(address) => Self::of_address(world, *address),
+            End::Address(address) => Self::of_address(world, *address),
         }
     }
 
@@ -270,7 +270,7 @@ impl Pattern {
 
     fn means(&self, field: &Field<'_>, index: usize) -> bool {
         match (self, &field.ends[index]) {
-            (Self::Everything, _) | (Self::Outside, End::Outside(_)) => true,
+            (Self::Everything, _) | (Self::Outside, End::Address(_)) => true,
             (Self::One(one), end) => one == end,
             (Self::Pods(parts), End::Pod(pod)) => {
                 let is = |part: &Option<String>, text: &str| part.as_ref().is_none_or(|part| part == text);
@@ -280,7 +280,7 @@ impl Pattern {
                     && is(&parts[1], &pod.namespace)
                     && is(&parts[2], &pod.name)
             }
-            (Self::Outside, End::Pod(_)) | (Self::Pods(_), End::Outside(_)) => false,
+            (Self::Outside, End::Pod(_)) | (Self::Pods(_), End::Address(_)) => false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Judges that answer at once: what `enforcer matrix` judges by, and the oracle.
 
+use enforcer::offline::ends::{End, PodName, Probe, Table, Transport, Verdict};
 use enforcer::offline::{self, Manifests};
 use enforcer::ruleset::Family;
 use enforcer::switches::{EgressToLocalNode, Switches};
@@ -7,8 +8,6 @@ use proto::selector::{BarePodSelector, ClusterLabelMode};
 use serde_json::Value;
 use std::net::IpAddr;
 use tests::catalogue::{Case, State};
-use tests::lab::ends::{End, Probe, Table, Transport, Verdict};
-use tests::lab::world::PodName;
 use tests::oracle;
 use tests::worlds::ClusterSet;
 
@@ -66,18 +65,16 @@ pub fn differences(judge: &str, case: &Case, state: &State, ends: &[End], expect
 pub fn by_matrix(question: &Question<'_>) -> Vec<Table> {
     let set = offline_world(question.world, question.switches);
     let judge = offline::Judge::new(&set);
-    let ends: Vec<offline::End> = question.ends.iter().map(same).collect();
-    let table = |probe: &Probe| {
-        let judged = same(probe);
-        let verdict = |from, to| match judge.verdict(from, to, judged) {
-            offline::Verdict::Allowed => Verdict::Allowed,
-            offline::Verdict::Refused => Verdict::Refused,
-            offline::Verdict::Absent => Verdict::Absent,
-        };
-        let row = |from| ends.iter().map(|to| verdict(from, to)).collect();
+    let table = |&probe: &Probe| {
+        let row = |from| question.ends.iter().map(move |to| (from, to));
+        let verdict = |(from, to)| judge.verdict(from, to, probe);
         Table {
-            probe: *probe,
-            rows: ends.iter().map(row).collect(),
+            probe,
+            rows: question
+                .ends
+                .iter()
+                .map(|from| row(from).map(verdict).collect())
+                .collect(),
         }
     };
     question.probes.iter().map(table).collect()
@@ -92,11 +89,6 @@ pub fn offline_world(world: &ClusterSet, switches: Switches) -> offline::Cluster
         std::fs::write(folder.path().join(name).join("objects.yaml"), documents.join("\n---\n")).unwrap();
     }
     offline::ClusterSet::new(&Manifests::read(folder.path()).unwrap(), switches)
-}
-
-/// The same end or probe in the words of another module.
-fn same<T: std::str::FromStr<Err: std::fmt::Debug>>(one: &impl ToString) -> T {
-    one.to_string().parse().unwrap()
 }
 
 /// By the meaning of the policies.
@@ -153,7 +145,7 @@ fn resolve(world: &ClusterSet, end: &End, family: Family) -> Option<oracle::End>
     let is_of_family = |address: IpAddr| Family::of(address) == family;
     match end {
         End::Pod(name) => pod_ends(world, name).find(|end| is_of_family(end.address())),
-        End::Outside(address) => is_of_family(*address).then(|| whoever_has(world, *address)),
+        End::Address(address) => is_of_family(*address).then(|| whoever_has(world, *address)),
     }
 }
 

@@ -2,14 +2,12 @@
 //! of the one before; several networks work side by side.
 
 use crate::judges::{self, differences};
-use enforcer::offline;
-use serde_json::{Value, json};
+use enforcer::offline::ends::{End, Probe, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::thread;
 use tests::catalogue::{Case, State};
 use tests::lab::direct;
-use tests::lab::ends::{End, Probe, Table, Verdict};
 use tests::lab::fabric::{Blueprint, Fabric};
 use tests::lab::layout::Layout;
 use tests::lab::netns::Netns;
@@ -60,7 +58,7 @@ fn hosts(state: &State) -> String {
 
 fn outside(ends: &[End]) -> BTreeSet<IpAddr> {
     let addresses = ends.iter().filter_map(|end| match end {
-        End::Outside(address) => Some(*address),
+        End::Address(address) => Some(*address),
         End::Pod(_) => None,
     });
     addresses.collect()
@@ -98,25 +96,13 @@ fn show(scenes: &[Scene<'_>], layout: Layout) -> String {
             enforce(&fabric, case, &state.world);
             let expected: Vec<Table> = state.expected.iter().map(|table| only(table, &located)).collect();
             let probes: Vec<Probe> = expected.iter().map(|table| table.probe).collect();
-            let mut got = range.judge_these(&probes).await.unwrap();
-            forget_outside_itself(range.ends(), &mut got);
+            let got = range.judge_these(&probes).await.unwrap();
             wrong += &differences("packets", case, state, range.ends(), &expected, &got);
         }
         wrong
     });
     host.enter().unwrap();
     wrong
-}
-
-/// An outside host answers itself; to whoever judges policies there is no such traffic.
-fn forget_outside_itself(ends: &[End], tables: &mut [Table]) {
-    for table in tables {
-        for (index, end) in ends.iter().enumerate() {
-            if matches!(end, End::Outside(_)) {
-                table.rows[index][index] = Verdict::Absent;
-            }
-        }
-    }
 }
 
 /// A table of the ends that are in the network alone.
@@ -130,23 +116,6 @@ fn only(table: &Table, ends: &[usize]) -> Table {
 
 /// The state's rules into the nodes' kernels. Nodes have addresses here that are the lab's own.
 fn enforce(fabric: &Fabric, case: &Case, world: &ClusterSet) {
-    let mut world = world.clone();
-    for (name, node) in &fabric.plan().nodes {
-        let cluster = world.clusters.get_mut(name.cluster.as_str()).unwrap();
-        let is_it = |object: &&mut Value| object["kind"] == "Node" && object["metadata"]["name"] == name.name;
-        let object = cluster.objects.iter_mut().find(is_it).unwrap();
-        let addresses = node.addresses();
-        object["status"]["addresses"] = addresses
-            .map(|one| json!({"type": "InternalIP", "address": one}))
-            .collect();
-    }
-    let set = judges::offline_world(&world, case.switches);
-    let rulesets = fabric.plan().nodes.keys().map(|name| {
-        let offline = offline::NodeName {
-            cluster: name.cluster.clone(),
-            name: name.name.clone(),
-        };
-        (name.clone(), set.ruleset(&offline).expect("every node has an object"))
-    });
-    direct::enforce(fabric, &rulesets.collect()).unwrap();
+    let rulesets = direct::rulesets(&judges::lab_world(world), fabric.plan(), case.switches);
+    direct::enforce(fabric, &rulesets).unwrap();
 }
