@@ -1,8 +1,8 @@
 //! What is judged of manifests is what their policies mean: the tables of `enforcer matrix`, cell by cell.
 
 use super::parallel;
-use super::product;
 use super::settings::Settings;
+use super::words::in_our_words;
 use enforcer::offline::{ClusterSet, End, Manifests, Probe, Table, Transport, Verdict, tables};
 use enforcer::ruleset::Family;
 use std::collections::BTreeMap;
@@ -90,7 +90,7 @@ fn judge(
     manifests: &Manifests,
 ) -> (BTreeMap<Verdict, u64>, Option<Disagreement>) {
     let switches = crate::switches(seed);
-    let set = ClusterSet::new(manifests, product::switches(switches));
+    let set = ClusterSet::new(manifests, in_our_words(switches));
     let ends = ends(world, &set);
     let read = World::read(world);
     let judge = Judge::new(&read, switches);
