@@ -5,16 +5,19 @@
 //!
 //! Each part is a module: whose the local addresses are, and which policies select their pods (`subjects`); the chains
 //! that lead a packet from the hook to a policy's rules (`chains`); what these are in netfilter's words (`rules`), who
-//! their peers are (`peers`); and the sets that they ask for, with their members (`sets`).
+//! their peers are (`peers`); the sets that they ask for, with their members (`sets`); and what checks that packets from
+//! pods' links are theirs (`sources`).
 
 mod chains;
 mod peers;
 mod rules;
 mod sets;
+mod sources;
 pub(crate) mod subjects;
 
 pub(crate) use rules::resolve;
 
+use crate::links::Links;
 use crate::policy::{Policy, PolicyName};
 use crate::ruleset::{Family, Ruleset, TableFamily};
 use crate::switches::Switches;
@@ -39,6 +42,8 @@ pub struct World<'a> {
     pub pods: &'a [Arc<Pod>],
     /// The node's own addresses: never a subject's, or the node itself is filtered (I7).
     pub node_addresses: &'a BTreeSet<IpAddr>,
+    /// The node's links that pods may hang on; none known: no packet's source is checked.
+    pub links: &'a Links,
     /// Who owns which address anywhere.
     pub mirror: &'a Mirror,
     /// What is decided where NetworkPolicy leaves a choice.
@@ -56,11 +61,10 @@ pub fn compile(world: &World<'_>) -> Ruleset {
         }
         (TableFamily::of(family), chains.finish())
     });
-    let tables = BTreeMap::from(tables);
-    Ruleset {
-        sets: sets.fill(&tables),
-        tables,
-    }
+    let mut tables = BTreeMap::from(tables);
+    let sets = sets.fill(&tables);
+    sources::check(&mut tables, world.links, &subjects);
+    Ruleset { sets, tables }
 }
 
 #[cfg(test)]

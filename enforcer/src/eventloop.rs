@@ -147,7 +147,8 @@ fn count(input: &Input, metrics: &Metrics) {
         | Input::Pods(_)
         | Input::OwnPods(_)
         | Input::OwnNamespaces(_)
-        | Input::NodeAddresses(_) => {}
+        | Input::NodeAddresses(_)
+        | Input::Links(_) => {}
     }
 }
 

@@ -22,6 +22,7 @@ pub mod events;
 pub mod explain;
 pub mod interpret;
 pub mod kernel;
+pub mod links;
 pub mod lint;
 pub mod lock;
 pub mod machine;

@@ -5,18 +5,20 @@
 //! the next pass, so that a storm costs passes, not queue.
 //!
 //! Invariants:
-//! - Nothing is told to the kernel before it was read back and both local kinds (policies, pods of the node) are known
-//!   in full: until then the previous run's rules stay (S126).
+//! - Nothing is told to the kernel before it was read back and both local kinds (policies, pods of the node) and the
+//!   node's links are known in full: until then the previous run's rules stay (S126).
 //! - A pass changes either policies and subjects, or the inventory, never both, so that each state of the kernel is a
 //!   state of some world. The first pass after a start has no earlier world to keep and changes both.
 //! - After a failure nothing is believed of the kernel: it is read back before the next pass.
 
 mod hears;
+mod links;
 mod passes;
 #[cfg(test)]
 mod tests;
 
 use crate::events::Events;
+use crate::links::Links;
 use crate::notice::Notice;
 use crate::own_cluster::OwnCluster;
 use crate::plan::{Actual, Plan};
@@ -66,6 +68,8 @@ pub enum Input {
     OwnNamespaces(Event<Namespace>),
     /// All addresses of the node.
     NodeAddresses(BTreeSet<IpAddr>),
+    /// All links of the node that pods may hang on.
+    Links(Links),
     /// What the kernel holds, or why it would not say.
     Kernel(Result<Actual, String>),
     /// The plan was carried out, but for these sets that the kernel still holds; or why it was not, and then the kernel
@@ -113,6 +117,8 @@ struct Subjects {
     policies: Arc<BTreeMap<PolicyName, Arc<Policy>>>,
     pods: Arc<[Arc<Pod>]>,
     node_addresses: Arc<BTreeSet<IpAddr>>,
+    /// The links whose packets' sources are checked, if pods hang on them.
+    links: Arc<Links>,
 }
 
 /// What is known of the kernel.
@@ -157,6 +163,7 @@ pub struct Machine {
     wanted: Subjects,
     policies_synced: bool,
     pods: Pods,
+    links: links::NodeLinks,
     lost: Lost,
     mirror: Mirror,
     own_cluster: OwnCluster,
@@ -198,6 +205,7 @@ impl Machine {
             wanted: Subjects::default(),
             policies_synced: false,
             pods: Pods::default(),
+            links: links::NodeLinks::default(),
             lost: Lost::default(),
             hubless: Some("none has answered yet".to_owned()),
             unheard_since: Some(now),
@@ -238,6 +246,10 @@ impl Machine {
                 }
                 Vec::new()
             }
+            Input::Links(links) => {
+                self.links(links, now);
+                Vec::new()
+            }
             Input::Kernel(answer) => self.kernel_read(answer, now),
             Input::Done(result) => self.kernel_done(result, now),
         }
@@ -248,6 +260,9 @@ impl Machine {
         let mut outputs = Vec::new();
         if self.unheard_since.is_some_and(|since| now >= since + HUB_GRACE) && self.own_cluster.follow() {
             outputs.push(Output::FollowOwnCluster);
+        }
+        if self.links.next_release().is_some_and(|at| now >= at) {
+            self.settle_links(now);
         }
         match self.take_kernel() {
             Kernel::Unknown { read_at } if now >= read_at => outputs.push(Output::Read),
@@ -271,7 +286,7 @@ impl Machine {
             Kernel::Unknown { read_at: at } | Kernel::Idle { audit_at: at, .. } => Some(*at),
             Kernel::Reading { .. } | Kernel::Applying { .. } => None,
         };
-        hub.into_iter().chain(kernel).min()
+        hub.into_iter().chain(kernel).chain(self.links.next_release()).min()
     }
 
     /// Whether the kernel enforces all that this cluster's own API server says, once known in full, and what is missing.
@@ -323,6 +338,9 @@ impl Machine {
             return Some(format!(
                 "waiting for this node's pods from this cluster's API server{because}"
             ));
+        }
+        if !self.links.are_known() {
+            return Some("waiting for the kernel's word on this node's links".to_owned());
         }
         let kernel = self.trouble.clone();
         kernel

@@ -1,13 +1,18 @@
-//! The node's own addresses, followed through rtnetlink.
+//! The node's own addresses and links, followed through rtnetlink.
 //!
-//! Shell. A pod that lists one of them is no subject by it, or the node itself would be filtered (I7).
+//! Shell. A pod that lists an address of the node is no subject by it, or the node itself would be filtered (I7). What comes
+//! in from links that pods hang on is checked for sources that are not theirs (K2).
 
+mod links;
+
+use crate::links::Links;
 use crate::machine::Input;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use rtnetlink::packet_route::address::AddressAttribute;
-use rtnetlink::{Handle, MulticastGroup, new_multicast_connection};
+use rtnetlink::{Handle, MulticastGroup, new_connection, new_multicast_connection};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Why the node's addresses cannot be followed.
@@ -16,12 +21,49 @@ pub enum Error {
     /// There is no rtnetlink socket to be had.
     #[error("cannot open an rtnetlink socket")]
     Open(#[source] std::io::Error),
-    /// The kernel refused to list addresses.
-    #[error("cannot list this node's addresses")]
+    /// The kernel refused to list them.
+    #[error("cannot list this node's addresses, links or routes")]
     List(#[source] rtnetlink::Error),
     /// The socket is gone.
     #[error("the rtnetlink socket was closed")]
     Closed,
+}
+
+/// What of the node is followed.
+#[derive(Clone, Copy, Debug)]
+enum Followed {
+    Addresses,
+    Links,
+}
+
+impl Followed {
+    /// What is notified of when it changes.
+    const fn groups(self) -> &'static [MulticastGroup] {
+        match self {
+            Self::Addresses => &[MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr],
+            Self::Links => &[
+                MulticastGroup::Link,
+                MulticastGroup::Ipv4Route,
+                MulticastGroup::Ipv6Route,
+            ],
+        }
+    }
+
+    /// How long a change waits for others that belong to it: a list costs as much as there is, and a pod's link comes as
+    /// several changes, a routing daemon's table as thousands.
+    const fn pause(self) -> Duration {
+        match self {
+            Self::Addresses => Duration::ZERO,
+            Self::Links => Duration::from_millis(50),
+        }
+    }
+
+    async fn list(self, handle: &Handle) -> Result<Input, Error> {
+        match self {
+            Self::Addresses => addresses(handle).await.map(Input::NodeAddresses),
+            Self::Links => links::list(handle).await.map(Input::Links),
+        }
+    }
 }
 
 /// Tells the event loop the addresses of all links, now and after each change, until it hears no more.
@@ -29,15 +71,39 @@ pub enum Error {
 /// # Errors
 /// If the kernel refuses to tell.
 pub async fn follow_addresses(inputs: mpsc::Sender<Input>) -> Result<(), Error> {
-    let groups = [MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
-    let (connection, handle, mut messages) = new_multicast_connection(&groups).map_err(Error::Open)?;
+    follow(Followed::Addresses, inputs).await
+}
+
+/// Tells the event loop the links that pods may hang on, now and after each change, until it hears no more.
+///
+/// # Errors
+/// If the kernel refuses to tell.
+pub async fn follow_links(inputs: mpsc::Sender<Input>) -> Result<(), Error> {
+    follow(Followed::Links, inputs).await
+}
+
+/// The links that pods may hang on, once.
+///
+/// # Errors
+/// If the kernel refuses to tell.
+pub async fn list_links() -> Result<Links, Error> {
+    let (connection, handle, _) = new_connection().map_err(Error::Open)?;
+    let connection = std::pin::pin!(connection);
+    tokio::select! {
+        () = connection => Err(Error::Closed),
+        listed = links::list(&handle) => listed,
+    }
+}
+
+async fn follow(what: Followed, inputs: mpsc::Sender<Input>) -> Result<(), Error> {
+    let (connection, handle, mut messages) = new_multicast_connection(what.groups()).map_err(Error::Open)?;
     let followed = async {
         loop {
-            let addresses = addresses(&handle).await?;
-            if inputs.send(Input::NodeAddresses(addresses)).await.is_err() {
+            if inputs.send(what.list(&handle).await?).await.is_err() {
                 return Ok(());
             }
             messages.next().await.ok_or(Error::Closed)?;
+            tokio::time::sleep(what.pause()).await;
             // A list follows anyway, so that a burst of notifications costs one.
             while messages.next().now_or_never().flatten().is_some() {}
         }

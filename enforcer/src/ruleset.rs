@@ -17,7 +17,7 @@ use std::net::IpAddr;
 
 mod table;
 
-pub use table::{Base, Hook, Key, LinkName, SOURCE_PRIORITY, TableFamily, TableSet};
+pub use table::{Base, Hook, Key, LinkName, SOURCE_PRIORITY, TableFamily, TableSet, WhyDropped};
 
 /// The name of every nf_tables table that is ours (families ip, ip6 and bridge); no other is touched.
 pub const TABLE: &str = "bailey";

@@ -212,6 +212,10 @@ fn spawn_watches(
         "the own cluster's watches",
         own_cluster(client.clone(), follow, inputs.clone()),
     ));
+    let links = inputs.clone();
+    tasks.spawn(named("the node's links", async move {
+        Ok(node::follow_links(links).await?)
+    }));
     tasks.spawn(named("the node's addresses", async move {
         Ok(node::follow_addresses(inputs).await?)
     }));

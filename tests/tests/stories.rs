@@ -47,7 +47,8 @@ async fn tell(fabric: &Fabric, layout: Layout) {
     let (v4, v6) = (open(fabric, Family::V4).await, open(fabric, Family::V6).await);
     for chapter in CHAPTERS {
         let world = direct::with_objects(&story::world().unwrap(), &chapter.objects().unwrap());
-        direct::enforce(fabric, &direct::rulesets(&world, fabric.plan(), Switches::default())).unwrap();
+        let rulesets = direct::rulesets_with_links(&world, fabric, Switches::default()).unwrap();
+        direct::enforce(fabric, &rulesets).unwrap();
         tokio::join!(
             judge(&v4, chapter, layout, Family::V4),
             judge(&v6, chapter, layout, Family::V6)

@@ -10,9 +10,11 @@
 
 mod traffic {
     mod errors;
+    mod forged;
     mod fragments;
     mod nat;
     mod own_node;
+    mod raw;
     mod replies;
     mod scene;
     mod services;

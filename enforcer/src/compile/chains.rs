@@ -189,24 +189,30 @@ fn common(family: Family) -> Vec<Rule> {
         matches,
         verdict: Verdict::Accept,
     };
+    let mut rules = vec![accept(vec![Match::Established])];
+    if family == Family::V6 {
+        rules.push(accept(vec![Match::L4Proto(ICMPV6), neighbours()]));
+    }
+    rules.extend(dhcp(family).map(|matches| accept(matches.into())));
+    rules
+}
+
+/// Neighbour and multicast listener discovery.
+pub(super) fn neighbours() -> Match {
+    Match::Icmpv6Type(BTreeSet::from(NEIGHBOURS))
+}
+
+/// DHCP: from clients to servers, and back.
+pub(super) fn dhcp(family: Family) -> [[Match; 3]; 2] {
     let (client, server) = match family {
         Family::V4 => (68, 67),
         Family::V6 => (546, 547),
     };
-    let dhcp = |from, to| {
-        accept(vec![
+    [(client, server), (server, client)].map(|(from, to)| {
+        [
             Match::L4Proto(Protocol::Udp.number()),
             Match::SourcePort(from),
             Match::DestinationPort(to, to),
-        ])
-    };
-    let mut rules = vec![accept(vec![Match::Established])];
-    if family == Family::V6 {
-        rules.push(accept(vec![
-            Match::L4Proto(ICMPV6),
-            Match::Icmpv6Type(BTreeSet::from(NEIGHBOURS)),
-        ]));
-    }
-    rules.extend([dhcp(client, server), dhcp(server, client)]);
-    rules
+        ]
+    })
 }

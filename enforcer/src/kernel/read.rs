@@ -5,7 +5,7 @@ use super::nft::dump::{self, Chain, Named};
 use super::socket::{Errno, SocketError};
 use super::{Kernel, KernelError, ipset};
 use crate::plan::{Actual, ActualTable};
-use crate::ruleset::{Set, SetName, TABLE, TableFamily};
+use crate::ruleset::{ChainName, Set, SetName, TABLE, TableFamily, WhyDropped};
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::warn;
 
@@ -22,28 +22,30 @@ impl Kernel {
         Ok(Actual { sets, tables })
     }
 
-    /// How many packets the rules of ours that count have dropped: each once, wherever it was to go.
+    /// How many packets the rules of ours that count have dropped, since they were made.
     ///
     /// # Errors
     /// If the kernel does not answer, or answers something else.
-    pub fn counted(&mut self) -> Result<u64, KernelError> {
-        let mut counted = 0;
+    pub fn dropped(&mut self) -> Result<BTreeMap<WhyDropped, u64>, KernelError> {
+        let mut dropped = BTreeMap::new();
         for family in TableFamily::ALL {
             if !self.has_table(family)? {
                 continue;
             }
-            let attempt = KernelError::refused(format!("read the counters of table {family} {TABLE}"));
-            let parts = self.socket.dump(&dump::list_rules(family));
-            let read = parts.and_then(|parts| {
-                let mut counts = parts.iter().map(|part| dump::read_counted(part));
-                let total = counts.try_fold(0, |total: u64, count| {
-                    Ok(total.saturating_add(count?.unwrap_or_default()))
-                });
-                total.map_err(|error: super::Malformed| error.into())
-            });
-            counted += read.map_err(attempt)?;
+            for why in WhyDropped::ALL {
+                let attempt = KernelError::refused(format!("count what {family} {TABLE} {} drops", why.chain()));
+                *dropped.entry(why).or_default() += self.dropped_by(family, &why.chain()).map_err(attempt)?;
+            }
         }
-        Ok(counted)
+        Ok(dropped)
+    }
+
+    fn dropped_by(&mut self, family: TableFamily, chain: &ChainName) -> Result<u64, SocketError> {
+        let mut dropped = 0;
+        for part in self.socket.dump(&dump::list_rules_of(family, chain))? {
+            dropped += dump::read_counted(&part, chain)?.unwrap_or_default();
+        }
+        Ok(dropped)
     }
 
     /// Whether there is a table of ours in a family.

@@ -151,6 +151,7 @@ impl Machine {
         if pods != self.wanted.pods || was_synced != self.pods.is_synced() {
             self.wanted.pods = pods;
             self.subjects_changed(now);
+            self.settle_links(now);
         }
         lost.into_iter().collect()
     }

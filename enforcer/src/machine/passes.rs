@@ -15,7 +15,11 @@ impl Machine {
     /// Compiles, and either finds that the kernel holds it already or starts a pass. Repeats until one of the two kinds
     /// of change has something to tell the kernel.
     pub(super) fn pass(&mut self, actual: Actual, audit_at: Instant, now: Instant, outputs: &mut Vec<Output>) {
-        while self.policies_synced && self.pods.is_synced() && (self.inventory_dirty || self.subjects_dirty) {
+        while self.policies_synced
+            && self.pods.is_synced()
+            && self.links.are_known()
+            && (self.inventory_dirty || self.subjects_dirty)
+        {
             let inventory_first = self.enforced.as_ref().filter(|_| self.inventory_dirty);
             let subjects = inventory_first.unwrap_or(&self.wanted).clone();
             self.subjects_dirty = self.subjects_dirty && inventory_first.is_some();
@@ -30,6 +34,7 @@ impl Machine {
                 policies: &subjects.policies,
                 pods: &subjects.pods,
                 node_addresses: &subjects.node_addresses,
+                links: &subjects.links,
                 mirror: &self.mirror,
                 switches: self.node.switches,
             });

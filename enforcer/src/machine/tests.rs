@@ -36,8 +36,10 @@ impl Rig {
             name: "n1".into(),
             switches: Switches::default(),
         };
+        let mut machine = Machine::new(node, now);
+        assert!(machine.handle(Input::Links(Links::default()), now).is_empty());
         Self {
-            machine: Machine::new(node, now),
+            machine,
             kernel: Actual::default(),
             refuses: None,
             now,

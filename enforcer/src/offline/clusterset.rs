@@ -6,6 +6,7 @@
 use super::ends::{End, NodeName, PodName};
 use super::manifests::{Complaint, Kind, Manifests, Object};
 use crate::compile::{self, compile};
+use crate::links::Links;
 use crate::policy::{self, NetworkPolicy, Policy, PolicyName};
 use crate::ruleset::Ruleset;
 use crate::switches::Switches;
@@ -192,6 +193,7 @@ impl ClusterSet {
             policies: &cluster.policies,
             pods: &node.pods,
             node_addresses: &node.addresses,
+            links: Links::NONE,
             mirror: &cluster.mirror,
             switches: self.switches,
         })

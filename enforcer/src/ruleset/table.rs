@@ -115,6 +115,45 @@ impl Base {
     }
 }
 
+/// Why a rule drops packets that it counts. Each reason has a chain of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum WhyDropped {
+    /// The source is not the sender's.
+    ForgedSource,
+    /// A frame with a VLAN tag, which no policy would judge.
+    VlanTag,
+    /// From one pod to another by link-local addresses, which no policy knows.
+    LinkLocal,
+}
+
+impl WhyDropped {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::ForgedSource, Self::VlanTag, Self::LinkLocal];
+
+    /// The chain that drops for this reason.
+    pub fn chain(self) -> ChainName {
+        ChainName::fixed(match self {
+            Self::ForgedSource => "sources",
+            Self::VlanTag => "tagged",
+            Self::LinkLocal => "link-local",
+        })
+    }
+
+    /// The reason whose chain this is.
+    pub fn of(chain: &ChainName) -> Option<Self> {
+        Self::ALL.into_iter().find(|why| why.chain() == *chain)
+    }
+
+    /// As metrics call it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::ForgedSource => "forged_source",
+            Self::VlanTag => "vlan_tag",
+            Self::LinkLocal => "link_local",
+        }
+    }
+}
+
 /// The name of a network interface of the node.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LinkName(String);

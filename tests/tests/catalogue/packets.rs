@@ -116,6 +116,6 @@ fn only(table: &Table, ends: &[usize]) -> Table {
 
 /// The state's rules into the nodes' kernels. Nodes have addresses here that are the lab's own.
 fn enforce(fabric: &Fabric, case: &Case, world: &ClusterSet) {
-    let rulesets = direct::rulesets(&judges::lab_world(world), fabric.plan(), case.switches);
+    let rulesets = direct::rulesets_with_links(&judges::lab_world(world), fabric, case.switches).unwrap();
     direct::enforce(fabric, &rulesets).unwrap();
 }

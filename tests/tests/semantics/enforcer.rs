@@ -2,6 +2,7 @@
 
 use super::history::{Feed, History};
 use super::simulation::{Hub, namespaces, pods};
+use enforcer::links::Links;
 use enforcer::machine::{Input, Machine, Node, Output};
 use enforcer::notice::Notice;
 use enforcer::plan::Actual;
@@ -98,7 +99,7 @@ impl Enforcer {
         switches: Switches,
         now: Instant,
     ) -> Self {
-        let machine = Machine::new(
+        let mut machine = Machine::new(
             Node {
                 cluster: ClusterName::new(&node.cluster).unwrap(),
                 name: node.name.as_str().into(),
@@ -106,6 +107,7 @@ impl Enforcer {
             },
             now,
         );
+        machine.handle(Input::Links(Links::default()), now);
         Self {
             machine,
             kernel: Actual::default(),

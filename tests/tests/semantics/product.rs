@@ -48,6 +48,7 @@ pub fn rulesets(world: &ClusterSet, switches: Switches) -> Rulesets {
                 policies: &policies,
                 pods: &pods,
                 node_addresses: addresses,
+                links: enforcer::links::Links::NONE,
                 mirror: &mirror,
                 switches: in_our_words(switches),
             });

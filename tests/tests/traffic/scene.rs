@@ -60,6 +60,12 @@ impl Scene<'_> {
 
     /// Puts the rules of the world's policies into the nodes' kernels.
     pub fn enforce(&self, switches: Switches) {
+        let rulesets = direct::rulesets_with_links(self.world, &self.fabric, switches).unwrap();
+        direct::enforce(&self.fabric, &rulesets).unwrap();
+    }
+
+    /// The same as if nothing were known of the nodes' links: no source is checked.
+    pub fn enforce_unchecked(&self, switches: Switches) {
         let rulesets = direct::rulesets(self.world, self.fabric.plan(), switches);
         direct::enforce(&self.fabric, &rulesets).unwrap();
     }
@@ -96,6 +102,14 @@ pub async fn is_answered(from: (&Station, IpAddr), transport: Transport, to: Soc
 pub fn signs(rows: &[Vec<Verdict>]) -> Vec<String> {
     let row = |row: &Vec<Verdict>| row.iter().map(|verdict| verdict.sign()).collect();
     rows.iter().map(row).collect()
+}
+
+/// Has every node and pod forget who is where.
+pub fn flush_neighbours(scene: &Scene<'_>) {
+    let nodes = scene.fabric.nodes().map(|(_, node)| node);
+    for station in nodes.chain(scene.fabric.pods().map(|(_, pod)| pod)) {
+        ip(station.netns(), "neigh flush all");
+    }
 }
 
 /// `ip ARGUMENTS` in a network namespace.

@@ -1,6 +1,7 @@
 //! Manifests in YAML → the clusters they describe, and what their nodes compile.
 
 use crate::compile::{World, compile};
+use crate::links::Links;
 use crate::policy::{NetworkPolicy, Policy, PolicyName, parse};
 use crate::ruleset::Ruleset;
 use crate::switches::Switches;
@@ -137,6 +138,7 @@ impl Clusters {
             policies: &own.policies,
             pods: &pods,
             node_addresses,
+            links: Links::NONE,
             mirror,
             switches,
         })

@@ -97,10 +97,18 @@ pub(in crate::kernel) fn read_rule(payload: &[u8]) -> Result<Option<(ChainName, 
     )))
 }
 
-/// How many packets a rule has counted, if it counts; `None` too if it is of another table.
-pub(in crate::kernel) fn read_counted(payload: &[u8]) -> Result<Option<u64>, Malformed> {
+/// `nft list chain FAMILY bailey CHAIN`, the rules; [`read_counted`] reads the parts.
+pub(in crate::kernel) fn list_rules_of(family: TableFamily, chain: &ChainName) -> Messages {
+    dump(MSG_GETRULE, family_number(family), |rule| {
+        rule.text(RULE_TABLE, TABLE);
+        rule.text(RULE_CHAIN, chain.as_str());
+    })
+}
+
+/// How many packets a rule of a chain has counted, if it counts. Older kernels do not filter by chain.
+pub(in crate::kernel) fn read_counted(payload: &[u8], chain: &ChainName) -> Result<Option<u64>, Malformed> {
     let attributes = Attributes::of_message(payload)?;
-    if attributes.text(RULE_TABLE)? != TABLE {
+    if (attributes.text(RULE_TABLE)?, attributes.text(RULE_CHAIN)?) != (TABLE, chain.as_str()) {
         return Ok(None);
     }
     for (_, expression) in attributes.nest(RULE_EXPRESSIONS) {

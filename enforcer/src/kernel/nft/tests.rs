@@ -346,7 +346,7 @@ fn what_is_of_another_table_is_not_read() {
     assert_eq!(read_rule(&payload), Ok(None));
     assert_eq!(Chain::parse(&payload), Ok(None));
     assert_eq!(Named::parse(&payload), Ok(None));
-    assert_eq!(read_counted(&payload), Ok(None));
+    assert_eq!(read_counted(&payload, &ChainName::fixed("ingress")), Ok(None));
 }
 
 #[test]
@@ -383,7 +383,7 @@ fn keys_are_read_as_they_are_written() {
 fn a_count_is_read_from_the_rule_that_counts() {
     let chain = ChainName::fixed("sources");
     let of = |verdict| written(|batch| batch.add_rule(TableFamily::Bridge, &chain, &rule(vec![], verdict), &|_| 0));
-    assert_eq!(read_counted(&of(Verdict::Drop)), Ok(None));
+    assert_eq!(read_counted(&of(Verdict::Drop), &chain), Ok(None));
     // The kernel puts the figures into the expression that is written without them.
-    read_counted(&of(Verdict::CountedDrop)).unwrap_err();
+    read_counted(&of(Verdict::CountedDrop), &chain).unwrap_err();
 }

@@ -1,0 +1,79 @@
+//! Packets as a pod with CAP_NET_RAW writes them: with whatever source address it likes.
+
+use enforcer::ruleset::Family;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::net::{IpAddr, SocketAddr};
+use tests::lab::station::Station;
+
+/// `IPPROTO_RAW`: the sender writes the IP header too.
+const IPPROTO_RAW: i32 = 255;
+const UDP: u8 = 17;
+const UDP_HEADER: usize = 8;
+
+/// A UDP packet with its IP header.
+pub fn udp(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(UDP_HEADER + payload.len()).unwrap();
+    let mut datagram = [from.port(), to.port(), length, 0].map(u16::to_be_bytes).concat();
+    datagram.extend(payload);
+    let pseudo = match (from.ip(), to.ip()) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => [&from.octets()[..], &to.octets()].concat(),
+        (IpAddr::V6(from), IpAddr::V6(to)) => [&from.octets()[..], &to.octets()].concat(),
+        _ => panic!("from {from} to {to}: two families"),
+    };
+    let tail = [0, UDP].into_iter().chain(length.to_be_bytes());
+    let sum = checksum(pseudo.into_iter().chain(tail).chain(datagram.iter().copied()));
+    datagram[6..8].copy_from_slice(&sum.to_be_bytes());
+    ip(from.ip(), to.ip(), UDP, &datagram)
+}
+
+/// An IP packet.
+pub fn ip(from: IpAddr, to: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap();
+    match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            let mut header = vec![0x45, 0];
+            header.extend((length + 20).to_be_bytes());
+            header.extend([0, 0, 0, 0, 64, protocol, 0, 0]);
+            header.extend(from.octets());
+            header.extend(to.octets());
+            let sum = checksum(header.iter().copied());
+            header[10..12].copy_from_slice(&sum.to_be_bytes());
+            [&header, payload].concat()
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            let mut header = vec![0x60, 0, 0, 0];
+            header.extend(length.to_be_bytes());
+            header.extend([protocol, 64]);
+            header.extend(from.octets());
+            header.extend(to.octets());
+            [&header, payload].concat()
+        }
+        _ => panic!("from {from} to {to}: two families"),
+    }
+}
+
+/// RFC 1071.
+fn checksum(bytes: impl IntoIterator<Item = u8>) -> u16 {
+    let bytes: Vec<u8> = bytes.into_iter().collect();
+    let words = bytes
+        .chunks(2)
+        .map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
+    let sum: u32 = words.sum();
+    let sum = (sum & 0xffff) + (sum >> 16);
+    !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap()
+}
+
+/// Has a host send a packet as it is; where to, its routes decide.
+pub async fn send(station: &Station, to: IpAddr, packet: Vec<u8>) {
+    let domain = match Family::of(to) {
+        Family::V4 => Domain::IPV4,
+        Family::V6 => Domain::IPV6,
+    };
+    let sent = station.spawn(async move {
+        let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(IPPROTO_RAW)))?;
+        socket.set_broadcast(domain == Domain::IPV4)?;
+        socket.bind_device(Some(b"eth0"))?;
+        socket.send_to(&packet, &SockAddr::from(SocketAddr::new(to, 0)))
+    });
+    sent.await.unwrap().unwrap();
+}
