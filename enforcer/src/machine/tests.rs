@@ -515,3 +515,20 @@ fn a_policy_that_goes_lifts_its_effect_and_a_void_piece_is_said_once() {
         .collect();
     assert_eq!(fields, ["spec.ingress[0].from[0].ipBlock.cidr"]);
 }
+
+/// W14: An address that the node gets is no pod's any more: its member goes, and comes back when the node loses it.
+#[test]
+fn addresses_that_the_node_gets_and_loses_count_at_once() {
+    let mut rig = settled(&mut Hub::new(1));
+    let addresses = |own: &[&str]| Input::NodeAddresses(own.iter().map(|address| address.parse().unwrap()).collect());
+    rig.hear(addresses(&["192.0.2.9", NEIGHBOUR]));
+    assert_eq!(rig.admitted(), [false, true, false]);
+    rig.hear(addresses(&["192.0.2.9", LOCAL]));
+    assert_eq!(
+        rig.admitted(),
+        [true, true, true],
+        "what the node itself has is not filtered"
+    );
+    rig.hear(addresses(&["192.0.2.9"]));
+    assert_eq!(rig.admitted(), [true, true, false]);
+}

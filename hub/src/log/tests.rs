@@ -346,3 +346,32 @@ fn a_pod_that_crash_loops_under_new_labels_leaves_nothing_behind() {
     // Strings: the cluster, the namespace, the key, x and the newest label; identities: both.
     assert!(sizes.iter().all(|size| *size <= 7), "{sizes:?}");
 }
+
+/// I18: A namespace of 50,000 pods that is relabelled is one change of a few bytes.
+#[test]
+fn a_namespace_that_is_relabelled_is_one_change_however_many_pods_it_has() {
+    let now = some_instant();
+    let heard = LastHeard::new();
+    let mut log = log();
+    log.record(Change::Cluster(cluster("a"), ClusterState::Live), now);
+    log.record(Change::Namespace(name("a", "shop"), Some(labels("team=x"))), now);
+    for index in 0..50_000u32 {
+        let address = IpAddr::from(std::net::Ipv4Addr::from_bits(0x0a00_0000 + index));
+        log.record(
+            Change::Owners(address, vec![owner("a", &format!("app-{}", index % 500))]),
+            now,
+        );
+    }
+    log.seal(&heard, now);
+    log.record(Change::Namespace(name("a", "shop"), Some(labels("team=y"))), now);
+    let sealed = log.seal(&heard, now);
+    let [sealed] = &sealed[..] else {
+        panic!("{} frames", sealed.len());
+    };
+    assert!(
+        matches!(sealed.kind, Kind::Delta { changes: 1, .. }),
+        "{:?}",
+        sealed.kind
+    );
+    assert!(sealed.bytes.len() < 200, "{} bytes", sealed.bytes.len());
+}

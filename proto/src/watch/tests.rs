@@ -249,6 +249,39 @@ async fn a_watch_that_ends_is_taken_up_where_it_ended() {
     "#]]).await;
 }
 
+/// W7: A version is a text like any other: it need be no number, and may be smaller than the one before.
+#[tokio::test(start_paused = true)]
+async fn versions_are_not_understood() {
+    let with = |mut line: Value, version: &str| {
+        line["object"]["metadata"]["resourceVersion"] = json!(version);
+        line
+    };
+    let script = vec![
+        events(
+            &[
+                with(event("ADDED", "a", 0), "b/7 x"),
+                with(end_of_list(0), "Z"),
+                with(event("MODIFIED", "a", 0), "10"),
+                with(event("ADDED", "b", 0), "9"),
+            ],
+            Then::End,
+        ),
+        events(&[with(bookmark(0), "é")], Then::End),
+        events(&[], Then::Silence),
+    ];
+    check(script, 6, expect![[r#"
+        ? /api/v1/namespaces  watch=true allowWatchBookmarks=true sendInitialEvents=true resourceVersionMatch=NotOlderThan resourceVersion=
+        ! synced ["a"]
+        ! applied a
+        ! applied b
+        ? /api/v1/namespaces  watch=true allowWatchBookmarks=true resourceVersion=9
+        ! heard
+        ! heard
+        ? /api/v1/namespaces  watch=true allowWatchBookmarks=true resourceVersion=%C3%A9
+        ! heard
+    "#]]).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_watch_is_taken_up_anew() {
     let script = vec![
