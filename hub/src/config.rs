@@ -3,6 +3,7 @@
 //! The one place that reads the command line. Everything a person can get wrong there ends here, with what to do.
 
 use crate::certs;
+use crate::ranges::PodRanges;
 use clap::ValueEnum;
 use proto::selector::Switches;
 use proto::tls;
@@ -44,6 +45,8 @@ pub struct Config {
     pub admin: SocketAddr,
     /// What selectors mean in queries.
     pub switches: Switches,
+    /// Where clusters may have pods.
+    pub pod_ranges: PodRanges,
     /// What is logged, as a filter of `tracing-subscriber`.
     pub log_level: String,
     /// How it is written.

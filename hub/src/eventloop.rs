@@ -5,6 +5,7 @@
 use crate::handle::{Handle, QUEUED_REQUESTS, Read, Request};
 use crate::machine::{Input, Machine, Output};
 use crate::metrics::Metrics;
+use crate::ranges::PodRanges;
 use crate::ring::SharedRing;
 use crate::shutdown::Shutdown;
 use proto::model::{ClusterName, ClusterState, Epoch};
@@ -49,9 +50,9 @@ pub struct Ends {
 }
 
 impl EventLoop {
-    /// The owner of an empty inventory.
-    pub fn new(epoch: Epoch, metrics: Metrics) -> (Self, Ends) {
-        let machine = Machine::new(epoch, now());
+    /// The owner of an empty inventory, into which clusters' pods come only within their ranges.
+    pub fn new(epoch: Epoch, pod_ranges: PodRanges, metrics: Metrics) -> (Self, Ends) {
+        let machine = Machine::new(epoch, now()).confined_to(pod_ranges);
         let ring = Arc::new(SharedRing::new(machine.revision()));
         let (input_sender, inputs) = mpsc::channel(QUEUED_INPUTS);
         let (handle, requests) = Handle::new();

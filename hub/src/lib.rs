@@ -41,6 +41,7 @@ pub mod metrics;
 pub mod numbers;
 mod parts;
 pub mod query;
+pub mod ranges;
 pub mod registry;
 pub mod ring;
 #[cfg(test)]
@@ -82,6 +83,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         security,
         admin,
         switches,
+        pod_ranges,
         log_level: _,
         log_format: _,
     } = config;
@@ -90,7 +92,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
 
     let metrics = Metrics::default();
     let registry = Arc::new(Registry::default());
-    let (owner, ends) = EventLoop::new(random_epoch()?, metrics.clone());
+    let (owner, ends) = EventLoop::new(random_epoch()?, pod_ranges, metrics.clone());
     let (handle, ring) = (ends.handle, ends.ring);
     let sync = SyncService {
         handle: handle.clone(),

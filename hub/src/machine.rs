@@ -6,6 +6,7 @@
 
 use crate::inventory::{Change, Connection, Inventory, Observed};
 use crate::log::{Log, Snapshot};
+use crate::ranges::PodRanges;
 use crate::ring::Sealed;
 use proto::model::{ClusterName, ClusterState, Epoch, Revision};
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,6 +89,7 @@ pub enum Output {
 #[derive(Debug)]
 pub struct Machine {
     inventory: Inventory,
+    pod_ranges: PodRanges,
     log: Log,
     subscribers: usize,
     last_seal: Option<Instant>,
@@ -100,12 +102,19 @@ impl Machine {
     pub fn new(epoch: Epoch, now: Instant) -> Self {
         Self {
             inventory: Inventory::default(),
+            pod_ranges: PodRanges::default(),
             log: Log::new(epoch),
             subscribers: 0,
             last_seal: None,
             next_heartbeat: now + HEARTBEAT,
             said: BTreeMap::new(),
         }
+    }
+
+    /// The same, which takes pods at their word only within these ranges.
+    #[must_use]
+    pub fn confined_to(self, pod_ranges: PodRanges) -> Self {
+        Self { pod_ranges, ..self }
     }
 
     /// Takes an input in, and does what is due.
@@ -196,6 +205,10 @@ impl Machine {
                 connection,
                 observed,
             } => {
+                let observed = match observed {
+                    Observed::Pods(event) => Observed::Pods(self.pod_ranges.confine(&cluster, event)),
+                    Observed::Namespaces(_) => observed,
+                };
                 let changes = self.inventory.apply(&cluster, connection, observed, now);
                 (Some(cluster), changes)
             }

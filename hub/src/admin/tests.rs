@@ -2,6 +2,7 @@ use super::*;
 use crate::eventloop::{Ends, EventLoop};
 use crate::inventory::{Connection, Observed};
 use crate::machine::Input;
+use crate::ranges::PodRanges;
 use crate::registry::Origin;
 use crate::sample::{cluster, namespace, pod, some_instant};
 use axum::body::Body;
@@ -56,7 +57,7 @@ async fn join(ends: &Ends) {
 #[tokio::test]
 async fn probes_follow_the_hub() {
     let metrics = Metrics::default();
-    let (owner, ends) = EventLoop::new(Epoch(7), metrics.clone());
+    let (owner, ends) = EventLoop::new(Epoch(7), PodRanges::default(), metrics.clone());
     let (trigger, shutdown) = Shutdown::new();
     let task = tokio::spawn(owner.run(shutdown));
     let admin = admin(&ends, &metrics);

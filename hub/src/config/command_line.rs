@@ -2,6 +2,7 @@
 
 use super::{Config, ConfigError, LogFormat, Security, Task, log_filter, readable, security};
 use crate::certs;
+use crate::ranges::{PodRange, PodRanges};
 use clap::{Args, Parser, Subcommand};
 use proto::model::ClusterName;
 use proto::selector::{BarePodSelector, ClusterLabelMode, Switches};
@@ -132,6 +133,19 @@ struct ServeFlags {
     )]
     cluster_label_mode: ClusterLabelMode,
 
+    /// A range that a cluster's pods have their addresses from; may be repeated
+    ///
+    /// A cluster for which one is named has no pods elsewhere: what it claims outside of its ranges is nobody's address,
+    /// and counted as left out. So no cluster can give an outside host, a Service or another cluster's pod its labels.
+    /// A cluster for which none is named may claim every address.
+    #[arg(
+        long = "pod-cidr",
+        value_name = "ID=CIDR",
+        env = "BAILEY_HUB_POD_CIDRS",
+        value_delimiter = ','
+    )]
+    pod_ranges: Vec<PodRange>,
+
     /// What to log: error, warn, info, debug, trace, or a filter such as info,hub::clusters=debug
     #[arg(long, value_name = "LEVEL", env = "BAILEY_HUB_LOG_LEVEL", default_value = "info")]
     log_level: String,
@@ -227,6 +241,7 @@ impl ServeFlags {
             admin,
             bare_pod_selector,
             cluster_label_mode,
+            pod_ranges,
             log_level,
             log_format,
         } = self;
@@ -250,6 +265,7 @@ impl ServeFlags {
                 bare_pod_selector,
                 cluster_label: cluster_label_mode,
             },
+            pod_ranges: PodRanges::new(pod_ranges),
             log_level,
             log_format,
         })

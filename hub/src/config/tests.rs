@@ -55,6 +55,9 @@ fn a_trial_serves_this_machine_only() {
                 bare_pod_selector: ClusterSet,
                 cluster_label: Verify,
             },
+            pod_ranges: PodRanges(
+                {},
+            ),
             log_level: "info",
             log_format: Text,
         }"#]],
@@ -65,7 +68,7 @@ fn a_trial_serves_this_machine_only() {
 fn mutual_tls_serves_every_address() {
     check(
         "--clusters DIR/clusters --tls-cert DIR/hub.crt --tls-key DIR/hub.key --client-ca DIR/ca.crt --log-format json \
-         --bare-pod-selector local --cluster-label-mode assert",
+         --bare-pod-selector local --cluster-label-mode assert --pod-cidr a=10.1.0.0/16,a=fd00:1::/48",
         expect![[r#"
             Config {
                 clusters: "DIR/clusters",
@@ -82,6 +85,14 @@ fn mutual_tls_serves_every_address() {
                     bare_pod_selector: Local,
                     cluster_label: Assert,
                 },
+                pod_ranges: PodRanges(
+                    {
+                        a: [
+                            10.1.0.0/16,
+                            fd00:1::/48,
+                        ],
+                    },
+                ),
                 log_level: "info",
                 log_format: Json,
             }"#]],

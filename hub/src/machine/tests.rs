@@ -185,3 +185,31 @@ fn another_cluster_behind_the_same_id_is_sealed_apart_from_the_one_before() {
     assert_eq!(deltas(&outputs), [3]);
     assert_eq!(deltas(&hub.wait(SHORTEST_WINDOW)), [4]);
 }
+
+/// I10: An address outside of the ranges of its cluster is nobody's, from the first list on.
+#[test]
+fn addresses_outside_of_a_clusters_ranges_are_nobodys() {
+    let now = some_instant();
+    let ranges = PodRanges::new(["a=10.0.0.0/24".parse().unwrap()]);
+    let mut hub = Hub {
+        machine: Machine::new(Epoch(7), now).confined_to(ranges),
+        now,
+    };
+    hub.tell(Input::Connected {
+        cluster: cluster("a"),
+        connection: Connection(1),
+        server: "https://a.example".to_owned(),
+    });
+    hub.observe(Observed::Namespaces(Event::Synced(vec![namespace(
+        "kube-system",
+        "a",
+        "",
+    )])));
+    let pods = vec![
+        pod("shop/web", &["10.0.0.1", "198.51.100.7"], "app=web"),
+        pod("shop/db", &["10.9.0.1"], "app=db"),
+    ];
+    hub.observe(Observed::Pods(Event::Synced(pods)));
+    let owned = |address: &str| hub.machine.inventory().owners(address.parse().unwrap()).len();
+    assert_eq!(["10.0.0.1", "198.51.100.7", "10.9.0.1"].map(owned), [1, 0, 0]);
+}

@@ -4,6 +4,7 @@ use crate::eventloop::{Ends, EventLoop};
 use crate::inventory::{Connection, Inventory, Observed};
 use crate::machine::Input;
 use crate::query::Queries;
+use crate::ranges::PodRanges;
 use crate::sample::{cluster, labels, namespace, pod};
 use crate::server::{self, Listener};
 use crate::shutdown::Trigger;
@@ -31,7 +32,7 @@ struct Hub {
 impl Hub {
     async fn start() -> Self {
         let metrics = Metrics::default();
-        let (owner, ends) = EventLoop::new(Epoch(7), metrics.clone());
+        let (owner, ends) = EventLoop::new(Epoch(7), PodRanges::default(), metrics.clone());
         let (trigger, shutdown) = Shutdown::new();
         let registry = Arc::new(Registry::default());
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), &Security::Insecure)
