@@ -142,11 +142,13 @@ fn run(apiserver: Kind, layout: Layout) {
     });
 }
 
+/// S84, S85, S86, S87, S111, S121, N2, N3: Packets follow what two API servers hold, without a restart.
 #[test]
 fn packets_follow_two_embedded_api_servers_on_bridges() {
     run(Kind::Embedded, Layout::Bridge);
 }
 
+/// S84, S85, S86, S87, S111, S121, N2, N3: The same on routed links.
 #[test]
 fn packets_follow_two_embedded_api_servers_on_routed_links() {
     run(Kind::Embedded, Layout::Routed);

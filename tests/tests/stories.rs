@@ -73,11 +73,13 @@ fn in_layout(layout: Layout) {
     runtime.block_on(tell(&fabric, layout));
 }
 
+/// S98, S100, S103, S104, S106, S116: The stories by packets.
 #[test]
 fn packets_do_as_the_stories_say_on_bridges() {
     in_layout(Layout::Bridge);
 }
 
+/// S98, S100, S103, S104, S106, S116: The same on routed links.
 #[test]
 fn packets_do_as_the_stories_say_on_routed_links() {
     in_layout(Layout::Routed);

@@ -61,6 +61,7 @@ fn bad_kubeconfigs(web: SocketAddr, refusing: &ApiServer, b: &str) -> [(&'static
     ]
 }
 
+/// W8, W6: Whatever is wrong with a cluster is named once, and the others go on.
 #[test]
 fn whatever_is_wrong_with_a_cluster_is_named_once_and_the_others_go_on() {
     in_lab(Layout::Bridge, async |rig| {
@@ -137,6 +138,7 @@ async fn others_go_on(rig: &mut Rig<'_>) {
     rig.judge("b/x/remote", "a/x/db", Verdict::Allowed).await;
 }
 
+/// S119, C3: Another cluster behind the same address takes the place of the one before.
 #[test]
 fn another_cluster_behind_the_same_address_takes_the_place_of_the_one_before() {
     in_lab(Layout::Bridge, async |rig| {
@@ -152,6 +154,7 @@ fn another_cluster_behind_the_same_address_takes_the_place_of_the_one_before() {
     });
 }
 
+/// S126: A clusters folder that is empty or gone changes nothing, and is said.
 #[test]
 fn a_clusters_folder_that_is_empty_or_gone_changes_nothing_and_is_said() {
     in_lab(Layout::Bridge, async |rig| {

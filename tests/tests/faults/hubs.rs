@@ -118,6 +118,7 @@ async fn web_server(ip: IpAddr) -> (SocketAddr, Arc<AtomicUsize>) {
     (address, visits)
 }
 
+/// W13, S122, S125: Without a hub of its own an enforcer protects, says what it waits for and tries again.
 #[test]
 fn without_a_hub_of_its_own_an_enforcer_protects_says_what_it_waits_for_and_tries_again() {
     in_lab(Layout::Bridge, async |rig| {

@@ -8,16 +8,19 @@ use std::time::Duration;
 use tests::apiserver::Lists;
 use tests::lab::layout::Layout;
 
+/// S126, C6: Nothing that is killed and comes back changes a verdict or a kernel.
 #[test]
 fn nothing_that_is_killed_and_comes_back_changes_a_verdict_or_a_kernel_on_bridges() {
     in_lab(Layout::Bridge, kill_all_in_both_orders);
 }
 
+/// S126, C6: The same on routed links.
 #[test]
 fn nothing_that_is_killed_and_comes_back_changes_a_verdict_or_a_kernel_on_routed_links() {
     in_lab(Layout::Routed, kill_all_in_both_orders);
 }
 
+/// W12, S126: An enforcer that starts without its own API server leaves what is in force.
 #[test]
 fn an_enforcer_that_starts_without_its_own_api_server_leaves_what_is_in_force_and_says_what_it_waits_for() {
     in_lab(Layout::Bridge, async |rig| {
@@ -74,6 +77,7 @@ async fn kill_all_in_both_orders(rig: &mut Rig<'_>) {
     .await;
 }
 
+/// C18, S125: Local changes are in force at once while the hub is away, and all others when it is back.
 #[test]
 fn what_changes_while_the_hub_is_away_is_in_force_as_soon_as_it_can_be_known() {
     in_lab(Layout::Bridge, async |rig| {
@@ -92,6 +96,7 @@ fn what_changes_while_the_hub_is_away_is_in_force_as_soon_as_it_can_be_known() {
     });
 }
 
+/// C6, C7, S126: A hub that restarts while a cluster is away takes nothing from it and keeps nothing of others.
 #[test]
 fn a_hub_that_restarts_while_a_cluster_is_away_takes_nothing_from_it_and_keeps_nothing_of_others() {
     in_lab(Layout::Bridge, async |rig| {
@@ -126,7 +131,7 @@ fn a_hub_that_restarts_while_a_cluster_is_away_takes_nothing_from_it_and_keeps_n
     });
 }
 
-/// Policies and labels come and go, and hub and enforcers die at any moment of it.
+/// S122, S123: Policies and labels come and go, and hub and enforcers die at any moment of it.
 #[test]
 fn whenever_a_program_dies_nothing_forbidden_passes_and_nothing_is_left_behind() {
     const SEED: u64 = 11;
