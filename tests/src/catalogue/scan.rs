@@ -1,7 +1,7 @@
 //! Which tests of Rust files name which numbers of the catalogue.
 //!
-//! Pure. A line scanner, for code as rustfmt writes it: a test is a function under `#[test]` or `#[tokio::test…]`, its
-//! sentence the first line of the doc comment directly above its attributes.
+//! Pure. A line scanner, for code as rustfmt writes it: a test is a function under `#[test]` or `#[…::test]`, and the
+//! doc comment directly above its attributes may begin with numbers.
 
 use super::number::{NoSuchNumber, Number};
 
@@ -23,15 +23,15 @@ pub fn tests(text: &str) -> Result<Vec<Test>, (String, NoSuchNumber)> {
     let mut block = Block::default();
     for line in text.lines().map(str::trim) {
         if let Some(sentence) = line.strip_prefix("///") {
-            block.sentence.get_or_insert(sentence.trim());
+            block.comment.push_str(sentence);
         } else if line.starts_with("#[") {
-            block.is_test |= line == "#[test]" || line.starts_with("#[tokio::test");
+            block.is_test |= line == "#[test]" || line.contains("::test");
             block.open = !line.ends_with(']');
         } else if block.open {
             block.open = !line.ends_with(']');
         } else {
             if let Some(name) = function(line).filter(|_| block.is_test) {
-                let numbers = Number::leading(block.sentence.unwrap_or_default());
+                let numbers = Number::leading(block.comment.trim());
                 found.push(Test {
                     name: name.to_owned(),
                     numbers: numbers.map_err(|error| (name.to_owned(), error))?,
@@ -45,8 +45,8 @@ pub fn tests(text: &str) -> Result<Vec<Test>, (String, NoSuchNumber)> {
 
 /// The comment and attributes read since the last line of anything else.
 #[derive(Default)]
-struct Block<'a> {
-    sentence: Option<&'a str>,
+struct Block {
+    comment: String,
     is_test: bool,
     /// An attribute has begun and not ended.
     open: bool,
@@ -64,13 +64,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_of_a_tests_comment_counts() {
+    fn the_numbers_that_a_tests_comment_begins_with_count() {
         // With @ for #, or this test would itself be read as these.
         let text = r#"
 /// S1, P2: a helper is no test.
 fn helper() {}
 
-/// S3, K4: and a sentence
+/// S3, K4,
+/// S5: and a sentence
 /// S9: that goes on.
 @[test]
 fn plain() {
@@ -98,7 +99,7 @@ mod inner {
             .into_iter()
             .map(|test| (test.name, test.numbers.iter().map(ToString::to_string).collect()))
             .collect();
-        let expected = [("plain", "S3K4"), ("with_attributes", "W1"), ("without", "")];
+        let expected = [("plain", "S3K4S5"), ("with_attributes", "W1"), ("without", "")];
         assert_eq!(
             found,
             expected.map(|(name, numbers)| (name.to_owned(), numbers.to_owned()))
