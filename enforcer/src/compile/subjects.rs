@@ -6,6 +6,7 @@
 use super::World;
 use crate::policy::{Policy, PolicyRule};
 use crate::ruleset::{Direction, Family};
+use proto::model::Identity;
 use proto::observe::Pod;
 use proto::pods::identity;
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,8 +114,8 @@ fn selecting<'a>(policies: &[&'a Policy], pod: &Pod) -> Vec<&'a Policy> {
     policies.iter().copied().filter(|policy| selects(policy)).collect()
 }
 
-/// The owners of each address that is no node's, neither one of the node's own nor what pods of it call so (I7). An address that a pod has taken over is that pod's,
-/// though the old one is still ending (S83).
+/// The owners of each address that is no node's, neither one of the node's own nor what pods of it call so (I7). An
+/// address that a pod has taken over is that pod's, here or on another node, though the old one is still ending (S83).
 fn owners(pods: &[Subject<'_>], world: &World<'_>) -> BTreeMap<IpAddr, Vec<usize>> {
     let said: BTreeSet<IpAddr> = world.pods.iter().flat_map(|pod| pod.node_addresses()).collect();
     let mut owners: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
@@ -125,10 +126,20 @@ fn owners(pods: &[Subject<'_>], world: &World<'_>) -> BTreeMap<IpAddr, Vec<usize
             }
         }
     }
-    for places in owners.values_mut() {
+    for (address, places) in &mut owners {
         if places.iter().any(|&place| !pods[place].pod.terminating) {
             places.retain(|&place| !pods[place].pod.terminating);
+        } else {
+            let known: Vec<&Identity> = own_claims(world, *address).collect();
+            places.retain(|&place| known.is_empty() || known.contains(&&identity(world.cluster, pods[place].pod)));
         }
     }
     owners
+}
+
+/// The claims of pods of the own cluster on an address, as far as they are known.
+fn own_claims<'a>(world: &World<'a>, address: IpAddr) -> impl Iterator<Item = &'a Identity> {
+    let World { mirror, cluster, .. } = *world;
+    let claims = mirror.claims(address).iter().map(|claim| mirror.identity(*claim));
+    claims.filter(|claim| claim.namespace.cluster == *cluster)
 }

@@ -536,9 +536,7 @@ fn refused_by_a_policy_that_cannot_be_read() {
                 void  spec.podSelector.matchLabels.app: 1 is no text; the policy isolates its whole namespace and admits nothing
               shop/db spec.egress[0] would admit it if 10.1.0.2 were in 192.168.0.0/31, and a/shop/web called its port TCP/53 TCP/http
 
-            ingress  of a/shop/web: allowed
-              for a/shop/going on node a/n1: no policy of a selects it for ingress
-              for a/shop/web on node a/n2: no policy of a selects it for ingress
+            ingress  of a/shop/web: allowed; no policy of a selects it for ingress
 
             Addresses
               source       10.1.0.1  a/shop/db, on node a/n1
@@ -557,15 +555,10 @@ fn admitted_beside_void_pieces() {
         expect![[r#"
             a/shop/web → a/shop/db  TCP/5432 over IPv4: refused by egress at a
 
-            egress   of a/shop/web: refused
-              for a/shop/going on node a/n1: isolated by shop/unread, which does not admit it
-                shop/unread
-                  void  spec.podSelector.matchLabels.app: 1 is no text; the policy isolates its whole namespace and admits nothing
-                It takes another rule to admit it: these policies have none that could.
-              for a/shop/web on node a/n2: isolated by shop/unread, which does not admit it
-                shop/unread
-                  void  spec.podSelector.matchLabels.app: 1 is no text; the policy isolates its whole namespace and admits nothing
-                It takes another rule to admit it: these policies have none that could.
+            egress   of a/shop/web: refused; isolated by shop/unread, which does not admit it
+              shop/unread
+                void  spec.podSelector.matchLabels.app: 1 is no text; the policy isolates its whole namespace and admits nothing
+              It takes another rule to admit it: these policies have none that could.
 
             ingress  of a/shop/db: allowed; isolated by shop/db, which admits it
               shop/db

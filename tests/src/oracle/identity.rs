@@ -41,7 +41,18 @@ impl<'w> Judge<'w> {
         if self.is_a_nodes(node, &node.cluster, address) {
             return Vec::new();
         }
-        self.staying(self.live(&node.cluster, Some(&node.name), address))
+        let here = self.staying(self.live(&node.cluster, Some(&node.name), address));
+        self.not_taken_over(here, &self.owners(node, &node.cluster, address))
+    }
+
+    /// S83: a terminating pod yields to one of another node as well. One that looks the same has the same policies.
+    fn not_taken_over(&self, here: Vec<&'w Pod>, owners: &[&'w Pod]) -> Vec<&'w Pod> {
+        let stays = |pod: &&Pod| !pod.terminating || owners.iter().any(|owner| owner.looks_like(pod));
+        let left: Vec<_> = here.iter().copied().filter(stays).collect();
+        if left.len() < here.len() {
+            self.cite(83);
+        }
+        left
     }
 
     /// I7: what a cluster tells to be a node's address is none of its pods', and a node knows its own addresses.

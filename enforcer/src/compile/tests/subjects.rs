@@ -245,6 +245,35 @@ status: {phase: Running, podIP: 10.1.1.3}
     );
 }
 
+/// S83: so it is if the new pod runs on another node: the old one's policies no longer isolate the address on its node.
+#[test]
+fn an_address_that_changes_hands_between_nodes() {
+    let policy = r#"
+kind: NetworkPolicy
+metadata: {namespace: shop, name: for-old}
+spec: {podSelector: {matchLabels: {app: old}}, policyTypes: [Ingress, Egress]}
+---
+kind: Pod
+metadata: {namespace: shop, name: old, labels: {app: old}, deletionTimestamp: "2026-01-01T00:00:00Z"}
+spec: {nodeName: n1}
+status: {phase: Running, podIP: 10.1.1.3}
+"#;
+    let new = "
+kind: Pod
+metadata: {namespace: shop, name: new, labels: {app: new}}
+spec: {nodeName: n2}
+status: {phase: Running, podIP: 10.1.1.3}
+";
+    let isolates = |clusters: &[(&str, &str)]| {
+        let compiled = compiled_with(clusters, &[], Switches::default());
+        compiled.contains("10.1.1.3 : goto egress-10.1.1.3")
+    };
+    assert!(isolates(&[("a", policy)]));
+    assert!(!isolates(&[("a", policy), ("a", new)]));
+    // A pod of another cluster takes nothing over (S113).
+    assert!(isolates(&[("a", policy), ("b", new)]));
+}
+
 /// S69, I5: A pod reaches itself by all addresses that are its alone, and not by one that may be another pod, here or
 /// on another node.
 #[test]
