@@ -5,6 +5,7 @@
 
 use crate::kernel::{Kernel, KernelError};
 use crate::machine::Input;
+use crate::metrics::Dropped;
 use crate::plan::Plan;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -18,16 +19,28 @@ pub enum Request {
     Apply(Arc<Plan>),
 }
 
-/// Starts the thread; it answers each request with one input, and ends when the returned sender is dropped.
+/// Starts the thread; it answers each request with one input, and ends when the returned sender is dropped. Whenever it
+/// reads what is ours, it reads our counts of dropped packets too.
 ///
 /// # Errors
 /// If the system has no thread left.
-pub fn start(mut kernel: Kernel, answers: mpsc::Sender<Input>) -> std::io::Result<mpsc::Sender<Request>> {
+pub fn start(
+    mut kernel: Kernel,
+    answers: mpsc::Sender<Input>,
+    mut dropped: Dropped,
+) -> std::io::Result<mpsc::Sender<Request>> {
     let (requests, mut queue) = mpsc::channel(1);
     std::thread::Builder::new().name("netlink".to_owned()).spawn(move || {
         while let Some(request) = queue.blocking_recv() {
             let answer = match request {
-                Request::Read => Input::Kernel(kernel.read().map_err(whole)),
+                Request::Read => {
+                    match kernel.dropped() {
+                        Ok(counts) => dropped.show(counts),
+                        // What keeps the kernel from being read is said by the read itself.
+                        Err(error) => tracing::debug!(error = whole(error), "no counts of dropped packets"),
+                    }
+                    Input::Kernel(kernel.read().map_err(whole))
+                }
                 Request::Apply(plan) => Input::Done(kernel.apply(&plan).map_err(whole)),
             };
             if answers.blocking_send(answer).is_err() {

@@ -2,12 +2,14 @@
 //!
 //! Values only; `admin` serves them, the event loop sets them.
 
+use crate::ruleset::WhyDropped;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::BTreeMap;
 
 /// The label that names a cluster.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -25,6 +27,33 @@ pub struct KindLabel {
     pub kind: &'static str,
 }
 
+/// The label that names why packets were dropped before any policy judged them.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct ReasonLabel {
+    /// See [`WhyDropped::label`].
+    pub reason: &'static str,
+}
+
+/// Packets that the kernel has dropped, by reason: its own counts, which begin anew with the rules that count.
+#[derive(Debug)]
+pub struct Dropped {
+    counters: Family<ReasonLabel, Counter>,
+    last: BTreeMap<WhyDropped, u64>,
+}
+
+impl Dropped {
+    /// Takes the kernel's counts in.
+    pub fn show(&mut self, counts: BTreeMap<WhyDropped, u64>) {
+        for (why, count) in &counts {
+            let last = self.last.get(why).copied().unwrap_or_default();
+            let label = ReasonLabel { reason: why.label() };
+            let more = count.checked_sub(last).unwrap_or(*count);
+            self.counters.get_or_create(&label).inc_by(more);
+        }
+        self.last = counts;
+    }
+}
+
 /// All of them.
 #[derive(Debug)]
 pub struct Metrics {
@@ -40,6 +69,7 @@ pub struct Metrics {
     pub(crate) frames: Counter,
     pub(crate) enforced_seconds: Histogram,
     pub(crate) clusters: Family<ClusterLabel, Gauge>,
+    dropped: Family<ReasonLabel, Counter>,
 }
 
 impl Metrics {
@@ -70,6 +100,16 @@ impl Metrics {
             "Pieces of NetworkPolicies that are not in force, by kind",
             refused_pieces.clone(),
         );
+        let dropped = Family::<ReasonLabel, Counter>::default();
+        for why in WhyDropped::ALL {
+            // At 0, so that a first packet is seen as an increase.
+            drop(dropped.get_or_create(&ReasonLabel { reason: why.label() }));
+        }
+        registry.register(
+            "dropped_packets",
+            "Packets from pods' links that no policy was asked about, by reason; read from the kernel every half minute",
+            dropped.clone(),
+        );
         let clusters = Family::default();
         registry.register(
             "cluster",
@@ -96,6 +136,43 @@ impl Metrics {
             frames: counter(registry, "frames", "Frames received from the hub"),
             enforced_seconds,
             clusters,
+            dropped,
         }
+    }
+
+    /// What the kernel's counts are shown through.
+    pub fn dropped(&self) -> Dropped {
+        Dropped {
+            counters: self.dropped.clone(),
+            last: BTreeMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_the_kernel_that_begin_anew_are_added_to_those_before() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::new(&mut registry);
+        let mut dropped = metrics.dropped();
+        for count in [2, 5, 5, 1] {
+            dropped.show(BTreeMap::from([(WhyDropped::ForgedSource, count)]));
+        }
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let mut lines: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("dropped_packets_total{"))
+            .collect();
+        lines.sort_unstable();
+        let expected = [
+            "bailey_enforcer_dropped_packets_total{reason=\"forged_source\"} 6",
+            "bailey_enforcer_dropped_packets_total{reason=\"link_local\"} 0",
+            "bailey_enforcer_dropped_packets_total{reason=\"vlan_tag\"} 0",
+        ];
+        assert_eq!(lines, expected);
     }
 }

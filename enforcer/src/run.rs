@@ -115,7 +115,8 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
     let (events, asked) = value::channel(Arc::default());
     let (readiness, is_ready) = value::channel(Readiness::WaitsFor("starting".to_owned()));
     let (ruleset, ruleset_requests) = mpsc::channel(RULESET_REQUESTS);
-    let dataplane = dataplane::start(kernel, inputs.clone()).context("cannot start the netlink thread")?;
+    let dataplane =
+        dataplane::start(kernel, inputs.clone(), metrics.dropped()).context("cannot start the netlink thread")?;
 
     let mut tasks = JoinSet::new();
     let reporter = spawn_subscription(&mut tasks, hubs, &node, again, &inputs);

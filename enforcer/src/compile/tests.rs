@@ -5,6 +5,7 @@ mod large;
 mod manifests;
 #[expect(clippy::too_many_lines, reason = "golden rulesets are long")]
 mod pieces;
+mod sources;
 mod stories;
 #[expect(clippy::too_many_lines, reason = "golden rulesets are long")]
 mod subjects;

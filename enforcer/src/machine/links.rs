@@ -75,3 +75,76 @@ impl Machine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::links::{Interface, Kind, Route, Way};
+
+    fn name(index: u32) -> LinkName {
+        LinkName::new(&format!("veth{index}")).unwrap()
+    }
+
+    /// A bridge with these ports.
+    fn bridge(ports: &[u32]) -> Links {
+        let interface = |index, kind, bridge| Interface {
+            index,
+            name: name(index),
+            kind,
+            bridge,
+        };
+        let ports = ports
+            .iter()
+            .map(|port| interface(*port, Kind::VethToElsewhere, Some(3)));
+        let interfaces: Vec<Interface> = [interface(3, Kind::Bridge, None)].into_iter().chain(ports).collect();
+        let way = Way::OnLink("10.1.1.0/24".parse().unwrap());
+        Links::of(&interfaces, &[Route { link: 3, way }])
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an Instant comes from nowhere else; only differences to it count"
+    )]
+    fn start() -> (NodeLinks, Instant) {
+        let now = Instant::now();
+        let mut links = NodeLinks::default();
+        assert_eq!(links.to_check(true, now), Links::default());
+        links.hear(bridge(&[10]), now);
+        (links, now)
+    }
+
+    #[test]
+    fn ports_that_were_there_are_checked_at_once() {
+        let (mut links, now) = start();
+        assert_eq!(links.to_check(true, now), bridge(&[10]));
+        assert_eq!(links.next_release(), None);
+    }
+
+    #[test]
+    fn a_new_port_is_held_back_until_no_pod_is_without_an_address() {
+        let (mut links, now) = start();
+        links.hear(bridge(&[10, 11]), now);
+        assert_eq!(links.to_check(true, now).ports().collect::<Vec<_>>(), [&name(10)]);
+        assert_eq!(links.to_check(false, now), bridge(&[10, 11]));
+        assert_eq!(
+            links.to_check(true, now),
+            bridge(&[10, 11]),
+            "a later pod opens no port"
+        );
+    }
+
+    #[test]
+    fn a_new_port_is_held_back_for_so_long_at_most() {
+        let (mut links, now) = start();
+        links.hear(bridge(&[10, 11]), now);
+        links.hear(bridge(&[10, 11]), now + HOLD / 2);
+        assert_eq!(links.next_release(), Some(now + HOLD));
+        let just_before = now + HOLD.checked_sub(Duration::from_nanos(1)).unwrap();
+        assert_eq!(
+            links.to_check(true, just_before).ports().collect::<Vec<_>>(),
+            [&name(10)]
+        );
+        assert_eq!(links.to_check(true, now + HOLD), bridge(&[10, 11]));
+        assert_eq!(links.next_release(), None);
+    }
+}

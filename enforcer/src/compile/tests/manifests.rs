@@ -109,6 +109,15 @@ impl Clusters {
         self.ruleset_with(&mirror, node, node_addresses, switches)
     }
 
+    /// What one node with these links compiles.
+    pub fn ruleset_with_links(&self, node: &Node, links: &Links, switches: Switches) -> Ruleset {
+        let mut mirror = Mirror::new(node.cluster.clone());
+        for name in self.0.keys() {
+            self.show(name, &mut mirror);
+        }
+        self.compile(&mirror, node, (&BTreeSet::new(), links), switches)
+    }
+
     /// Shows a mirror what a cluster holds.
     pub fn show(&self, name: &ClusterName, mirror: &mut Mirror) {
         let cluster = &self.0[name];
@@ -125,6 +134,16 @@ impl Clusters {
         node_addresses: &BTreeSet<IpAddr>,
         switches: Switches,
     ) -> Ruleset {
+        self.compile(mirror, node, (node_addresses, Links::NONE), switches)
+    }
+
+    fn compile(
+        &self,
+        mirror: &Mirror,
+        node: &Node,
+        (node_addresses, links): (&BTreeSet<IpAddr>, &Links),
+        switches: Switches,
+    ) -> Ruleset {
         let own = &self.0[&node.cluster];
         let pods: Vec<Arc<Pod>> = own
             .pods
@@ -138,7 +157,7 @@ impl Clusters {
             policies: &own.policies,
             pods: &pods,
             node_addresses,
-            links: Links::NONE,
+            links,
             mirror,
             switches,
         })
