@@ -90,6 +90,15 @@ pub fn passes(ruleset: &Ruleset, packet: &Packet) -> bool {
     walk(ruleset, (family, packet, None), &[Hook::Forward])
 }
 
+/// Whether a packet for the node itself passes the base chains of the input hook.
+///
+/// # Panics
+/// If a rule refers to a chain or set that is not there: the kernel takes no such ruleset.
+pub fn reaches_node(ruleset: &Ruleset, packet: &Packet) -> bool {
+    let family = TableFamily::of(Family::of(packet.destination));
+    walk(ruleset, (family, packet, None), &[Hook::Input])
+}
+
 /// Whether the packet passes the base chains between a link and the forward hook of its own family (or the node itself).
 ///
 /// # Panics

@@ -7,7 +7,8 @@ use super::rules::{self, Names};
 use super::sets::Sets;
 use super::subjects::Subject;
 use crate::policy::{Policy, PolicyName, PolicyRule};
-use crate::ruleset::{Chain, ChainName, Direction, Family, Match, Rule, Table, Verdict};
+use crate::ruleset::{Base, Chain, ChainName, Direction, Family, Match, Rule, Table, Verdict};
+use crate::switches::EgressToLocalNode;
 use proto::model::Protocol;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -37,12 +38,16 @@ impl<'a, 's> Chains<'a, 's> {
         let common = ChainName::fixed("common");
         let mut table = Table::default();
         for direction in Direction::ALL {
-            let rules = vec![
-                always(Verdict::Jump(common.clone())),
-                always(Verdict::Dispatch(direction)),
-            ];
-            table.chains.insert(base(direction), Chain { rules });
+            table.chains.insert(base(direction), dispatching(&common, direction));
             table.dispatch.insert(direction, BTreeMap::new());
+        }
+        match sets.switches().egress_to_local_node {
+            EgressToLocalNode::Allow => {}
+            // A packet is forwarded or for the node: the chain of its source judges it once, in either.
+            EgressToLocalNode::Policy => {
+                let input = ChainName::fixed(Base::Input.name());
+                table.chains.insert(input, dispatching(&common, Direction::Egress));
+            }
         }
         table.chains.insert(
             common,
@@ -156,6 +161,16 @@ fn base(direction: Direction) -> ChainName {
         Direction::Egress => "egress",
         Direction::Ingress => "ingress",
     })
+}
+
+/// The base chain that sends packets to the chain of their local address in a direction.
+fn dispatching(common: &ChainName, direction: Direction) -> Chain {
+    Chain {
+        rules: vec![
+            always(Verdict::Jump(common.clone())),
+            always(Verdict::Dispatch(direction)),
+        ],
+    }
 }
 
 const fn always(verdict: Verdict) -> Rule {

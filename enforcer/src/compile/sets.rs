@@ -7,6 +7,7 @@ use super::World;
 use super::peers::{Who, elements};
 use super::rules::resolve;
 use crate::ruleset::{Element, Family, Match, Set, SetKind, SetName, Side, Table, TableFamily};
+use crate::switches::Switches;
 use proto::mirror::IdentityId;
 use proto::model::{ClusterName, Identity, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,11 @@ impl<'a> Sets<'a> {
     /// The cluster whose policies these are.
     pub(super) const fn cluster(&self) -> &'a ClusterName {
         self.world.cluster
+    }
+
+    /// What is decided where NetworkPolicy leaves a choice.
+    pub(super) const fn switches(&self) -> Switches {
+        self.world.switches
     }
 
     /// The match that the address of a side is one of these; `None`: any address is.

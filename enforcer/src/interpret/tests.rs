@@ -78,6 +78,17 @@ fn the_policy_of_base_chains_is_accept() {
     assert!(passes(&ruleset(&[("egress", &[]), ("ingress", &[])]), &tcp(80)));
 }
 
+/// S68: a packet is forwarded or for the node, and meets the base chains of the one hook only.
+#[test]
+fn a_packet_for_the_node_meets_the_input_hook_alone() {
+    let drop = [rule(&[], Verdict::Drop)];
+    let verdicts = ["egress", "ingress", "input"].map(|chain| {
+        let ruleset = ruleset(&[(chain, &drop)]);
+        (passes(&ruleset, &tcp(80)), reaches_node(&ruleset, &tcp(80)))
+    });
+    assert_eq!(verdicts, [(false, true), (false, true), (true, false)]);
+}
+
 #[test]
 fn a_chain_without_a_hook_is_not_met() {
     assert!(passes(&ruleset(&[("common", &[rule(&[], Verdict::Drop)])]), &tcp(80)));

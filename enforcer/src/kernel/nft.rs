@@ -70,6 +70,7 @@ const VERDICT_CODE: u16 = 1;
 const VERDICT_CHAIN: u16 = 2;
 
 const NF_INET_PRE_ROUTING: u32 = 0;
+const NF_INET_LOCAL_IN: u32 = 1;
 const NF_INET_FORWARD: u32 = 2;
 const NF_ACCEPT: u32 = 1;
 const CHAIN_TYPE_FILTER: &str = "filter";
@@ -113,6 +114,7 @@ pub(super) const fn family_number(family: TableFamily) -> u8 {
 const fn hook_number(hook: Hook) -> u32 {
     match hook {
         Hook::Prerouting => NF_INET_PRE_ROUTING,
+        Hook::Input => NF_INET_LOCAL_IN,
         Hook::Forward => NF_INET_FORWARD,
     }
 }

@@ -60,6 +60,6 @@ impl<'a> Judge<'a> {
 pub(super) fn passes(ruleset: &Ruleset, hook: Hook, packet: &Packet) -> bool {
     match hook {
         Hook::Forward => interpret::passes(ruleset, packet),
-        Hook::Input => true,
+        Hook::Input => interpret::reaches_node(ruleset, packet),
     }
 }

@@ -61,6 +61,8 @@ impl fmt::Display for TableFamily {
 pub enum Hook {
     /// Whatever comes in from a link.
     Prerouting,
+    /// What is for the node itself.
+    Input,
     /// What goes on to another link.
     Forward,
 }
@@ -72,6 +74,8 @@ pub enum Base {
     Prerouting,
     /// On a bridge: what goes from one pod to another by addresses that no policy knows.
     Between,
+    /// Egress of a local source to the node itself.
+    Input,
     /// [`Direction::Egress`](super::Direction::Egress).
     Egress,
     /// [`Direction::Ingress`](super::Direction::Ingress).
@@ -80,7 +84,13 @@ pub enum Base {
 
 impl Base {
     /// All.
-    pub const ALL: [Self; 4] = [Self::Prerouting, Self::Between, Self::Egress, Self::Ingress];
+    pub const ALL: [Self; 5] = [
+        Self::Prerouting,
+        Self::Between,
+        Self::Input,
+        Self::Egress,
+        Self::Ingress,
+    ];
 
     /// The base chain of this name.
     pub fn of(chain: &ChainName) -> Option<Self> {
@@ -92,6 +102,7 @@ impl Base {
         match self {
             Self::Prerouting => "prerouting",
             Self::Between => "between",
+            Self::Input => "input",
             Self::Egress => "egress",
             Self::Ingress => "ingress",
         }
@@ -101,6 +112,7 @@ impl Base {
     pub const fn hook(self) -> Hook {
         match self {
             Self::Prerouting => Hook::Prerouting,
+            Self::Input => Hook::Input,
             Self::Between | Self::Egress | Self::Ingress => Hook::Forward,
         }
     }
@@ -109,7 +121,7 @@ impl Base {
     pub const fn priority(self) -> i32 {
         match self {
             Self::Prerouting | Self::Between => SOURCE_PRIORITY,
-            Self::Egress => EGRESS_PRIORITY,
+            Self::Input | Self::Egress => EGRESS_PRIORITY,
             Self::Ingress => INGRESS_PRIORITY,
         }
     }

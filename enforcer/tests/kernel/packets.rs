@@ -1,11 +1,11 @@
 //! Real packets between two pods, each in a network namespace, through a node that routes.
 
 use crate::netns::{Netns, in_new_netns, ip};
-use crate::{address_set, apply, base, isolate, rule, set};
+use crate::{address_set, apply, base, converge, isolate, rule, set, sets};
 use enforcer::kernel::Kernel;
-use enforcer::plan::{Sweep, plan};
+use enforcer::plan::{Actual, Sweep, plan};
 use enforcer::ruleset::{
-    ChainName, Element, Family, Match, Ruleset, Set, SetKind, SetName, Side, TableFamily, Verdict,
+    Chain, ChainName, Direction, Element, Family, Match, Ruleset, Set, SetKind, SetName, Side, TableFamily, Verdict,
 };
 use ipnet::IpNet;
 use proto::model::Protocol;
@@ -128,6 +128,85 @@ fn membership_decides_which_packets_pass() {
         assert_eq!(verdicts(), [false, false], "protection outlives the enforcer");
         Kernel::open().unwrap().cleanup().unwrap();
         assert_eq!(verdicts(), [true, true], "after cleanup");
+    });
+}
+
+/// The address of the node on the client's link.
+fn node_address(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => IpAddr::from([10, 1, 1, 254]),
+        Family::V6 => IpAddr::from([0xfd00, 0, 0, 1, 0, 0, 0, 0xfe]),
+    }
+}
+
+/// The client's egress is isolated but for what goes to the server; if `judged`, also what goes to the node itself.
+fn only_to_the_server(judged: bool) -> Ruleset {
+    let mut ruleset = Ruleset::default();
+    for family in Family::ALL {
+        ruleset.sets.extend(sets(family));
+        let mut table = base(family);
+        let common = table.chains.get_mut(&ChainName::fixed("common")).unwrap();
+        common.rules = vec![rule([Match::Established], Verdict::Accept)];
+        if family == Family::V6 {
+            let discovery = Match::Icmpv6Type([133, 134, 135, 136].into());
+            common.rules.push(rule([discovery], Verdict::Accept));
+        }
+        if judged {
+            let egress = table.chains[&ChainName::fixed("egress")].clone();
+            table.chains.insert(ChainName::fixed("input"), egress);
+        }
+        let client = pod_address(family, 1);
+        let chain = ChainName::of_address(Direction::Egress, client);
+        let server = Match::Address(Side::Destination, pod_address(family, 2));
+        let rules = vec![rule([server], Verdict::Accept), rule([], Verdict::Drop)];
+        table.chains.insert(chain.clone(), Chain { rules });
+        table
+            .dispatch
+            .entry(Direction::Egress)
+            .or_default()
+            .insert(client, chain);
+        ruleset.tables.insert(TableFamily::of(family), table);
+    }
+    ruleset
+}
+
+/// S65, S67, S68, S74: with a chain on input egress policies judge what a pod sends to its own node, its replies and
+/// neighbour discovery aside; an enforcer that is told to allow it again leaves nothing of that behind.
+#[test]
+fn egress_to_the_node_itself_is_judged_on_input() {
+    in_new_netns(|| {
+        let pods = Pods::new();
+        let _node = TcpListener::bind(("::", PORT)).expect("nobody else is in this network namespace");
+        let to_node = || {
+            Family::ALL.map(|family| {
+                let to = SocketAddr::new(node_address(family), PORT);
+                pods.client
+                    .run(move || TcpStream::connect_timeout(&to, PATIENCE).is_ok())
+            })
+        };
+        let to_server = || Family::ALL.map(|family| pods.connects(family));
+        let from_node = || {
+            Family::ALL.map(|family| {
+                let listening = pods
+                    .client
+                    .run(move || TcpListener::bind((pod_address(family, 1), PORT)).expect("its own address"));
+                let to = SocketAddr::new(pod_address(family, 1), PORT);
+                let connects = TcpStream::connect_timeout(&to, PATIENCE).is_ok();
+                drop(listening);
+                connects
+            })
+        };
+        assert_eq!((to_node(), from_node()), ([true; 2], [true; 2]), "without policies");
+        for judged in [false, true, false] {
+            converge(&mut Kernel::open().unwrap(), &only_to_the_server(judged));
+            assert_eq!(to_node(), [!judged; 2], "judged: {judged}");
+            assert_eq!((to_server(), from_node()), ([true; 2], [true; 2]), "judged: {judged}");
+            ip("neigh flush all");
+            pods.client.run(|| ip("neigh flush all"));
+            assert_eq!(to_server(), [true; 2], "neighbours are found again");
+            let actual = Kernel::open().unwrap().read().unwrap();
+            assert_eq!(actual, Actual::of(&only_to_the_server(judged)));
+        }
     });
 }
 

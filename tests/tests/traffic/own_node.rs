@@ -141,6 +141,15 @@ fn a_pod_is_reached_by_its_own_node_alone() {
     in_both_layouts(&a_world(), &[], from_nodes);
 }
 
+/// S68, S71, S44: with the switch, egress policies judge what a pod sends to its own node: at an address that an ipBlock
+/// admits it is reached, at no other.
+#[test]
+fn a_pod_reaches_its_own_node_as_policies_say() {
+    in_both_layouts(&a_world(), &[], async |scene| {
+        to_nodes(scene, EgressToLocalNode::Policy).await
+    });
+}
+
 async fn to_nodes(scene: &Scene<'_>, mode: EgressToLocalNode) {
     let _range = scene.range(&PODS, &["ICMP/0/4", "ICMP/0/6"]).await;
     let _nodes = open_nodes(scene).await;

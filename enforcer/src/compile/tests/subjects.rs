@@ -1,7 +1,7 @@
 //! Who is isolated, and who is a member: awkward pods, addresses and claims.
 
 use super::manifests::{Clusters, Node, SMALL, compiled, compiled_with};
-use crate::switches::Switches;
+use crate::switches::{EgressToLocalNode, Switches};
 use expect_test::{Expect, expect};
 use proto::mirror::Mirror;
 use proto::model::ClusterName;
@@ -590,4 +590,94 @@ spec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {}
         }
     "#]]
     .assert_eq(&compiled_with(&[("a", policy)], &[], switches));
+}
+
+/// S68, S71, L6: with the switch a chain on input sends what a pod sends to its own node to the chains of its egress. All
+/// else is as without.
+#[test]
+fn egress_to_the_own_node_as_policies_say() {
+    let policy = "
+kind: NetworkPolicy
+metadata: {namespace: shop, name: out}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  policyTypes: [Egress]
+  egress: [{to: [{namespaceSelector: {}}, {ipBlock: {cidr: 192.0.2.1/32}}], ports: [{port: http}, {port: 53, protocol: UDP}]}]
+";
+    let compiled = |egress_to_local_node| {
+        let switches = Switches {
+            egress_to_local_node,
+            ..Switches::default()
+        };
+        compiled_with(&[("a", policy)], &["192.0.2.1", "10.1.1.1"], switches)
+    };
+    let judged = compiled(EgressToLocalNode::Policy);
+    expect![[r#"
+        set bly4-4p4xhcyuy6de46sfvaefley5kn hash:ip,port {
+        }
+        set bly4-6tz7srzxysbi7gjwz32jsbivin hash:net {
+          192.0.2.1/32
+        }
+        set bly4-mjxssrjpsviiyopk3fnyh4237n hash:ip,port {
+          10.2.1.1,tcp:9090
+          10.2.2.2,tcp:8000
+          10.2.2.2,tcp:8001
+        }
+        set bly4-qsbcyx5ksylprnncsdskyyvvw6 hash:ip {
+          10.1.1.2
+          10.2.1.1
+          10.2.2.2
+        }
+        set bly6-mjxssrjpsviiyopk3fnyh4237n hash:ip,port {
+          fd00:1::1,tcp:8080
+          fd00:2::1,tcp:9090
+        }
+        set bly6-qsbcyx5ksylprnncsdskyyvvw6 hash:ip {
+          fd00:1::1
+          fd00:1::2
+          fd00:2::1
+        }
+        table ip bailey {
+          map egress {
+            10.1.1.2 : goto egress-10.1.1.2
+          }
+          chain egress-10.1.1.2 {
+            daddr 10.1.1.2 accept
+            jump policy-zopwniwoenw6eui6bohllnxnm2
+            drop
+          }
+          chain input {
+            jump common
+            saddr vmap @egress
+          }
+          chain policy-zopwniwoenw6eui6bohllnxnm2 {
+            l4proto 17 dport 53 daddr @bly4-6tz7srzxysbi7gjwz32jsbivin accept
+            l4proto 17 dport 53 daddr @bly4-qsbcyx5ksylprnncsdskyyvvw6 accept
+            daddr,dport @bly4-4p4xhcyuy6de46sfvaefley5kn accept
+            daddr,dport @bly4-mjxssrjpsviiyopk3fnyh4237n accept
+          }
+        }
+        table ip6 bailey {
+          map egress {
+            fd00:1::2 : goto egress-fd00.1..2
+          }
+          chain egress-fd00.1..2 {
+            daddr fd00:1::2 accept
+            jump policy-rzcp3h5qvt4xc6lfbo5jsllpvv
+            drop
+          }
+          chain input {
+            jump common
+            saddr vmap @egress
+          }
+          chain policy-rzcp3h5qvt4xc6lfbo5jsllpvv {
+            l4proto 17 dport 53 daddr @bly6-qsbcyx5ksylprnncsdskyyvvw6 accept
+            daddr,dport @bly6-mjxssrjpsviiyopk3fnyh4237n accept
+          }
+        }
+    "#]]
+    .assert_eq(&judged);
+    let input = "  chain input {\n    jump common\n    saddr vmap @egress\n  }\n";
+    assert_eq!(judged.matches(input).count(), 2, "in both families");
+    assert_eq!(judged.replace(input, ""), compiled(EgressToLocalNode::Allow));
 }

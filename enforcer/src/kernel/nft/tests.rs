@@ -280,7 +280,7 @@ fn an_element_that_does_not_go_to_a_chain_is_not_taken_for_one_of_ours() {
 
 #[test]
 fn a_base_chain_is_known_by_its_hook_and_priority() {
-    for name in ["egress", "ingress", "prerouting", "between", "common"] {
+    for name in ["egress", "ingress", "input", "prerouting", "between", "common"] {
         let name = ChainName::fixed(name);
         let payload = written(|batch| batch.add_chain(TableFamily::Ip, &name));
         let as_created = true;
@@ -306,6 +306,8 @@ fn a_base_chain_is_known_by_its_hook_and_priority() {
     assert!(!hooked("egress", 4, -5, NF_ACCEPT), "postrouting");
     assert!(hooked("prerouting", 0, -300, NF_ACCEPT));
     assert!(!hooked("prerouting", NF_INET_FORWARD, -300, NF_ACCEPT), "forward");
+    assert!(hooked("input", 1, -5, NF_ACCEPT));
+    assert!(!hooked("input", NF_INET_FORWARD, -5, NF_ACCEPT), "forward");
     assert!(!hooked("egress", NF_INET_FORWARD, -5, 0), "policy drop");
     assert!(hooked("other", NF_INET_FORWARD, -5, NF_ACCEPT), "no base chain of ours");
 }
