@@ -9,6 +9,7 @@
 use expect_test::{Expect, expect};
 use hub::certs::{self, Order};
 use hub::config::{Config, LogFormat, Security};
+use hub::ranges::PodRanges;
 use hub::shutdown::{Shutdown, Trigger};
 use kube::Client;
 use proto::mirror::Mirror;
@@ -66,6 +67,7 @@ impl World {
             security: Security::MutualTls(files("hub")),
             admin: free_port(),
             switches: Switches::default(),
+            pod_ranges: PodRanges::default(),
             log_level: "info".to_owned(),
             log_format: LogFormat::Text,
         };

@@ -9,11 +9,14 @@
     reason = "a test fails by panicking; clippy sees tests here only inside #[test]"
 )]
 
+use enforcer::explain::answer::Question;
 use enforcer::explain::evaluate::{Evaluator, Half, Judged, Side};
+use enforcer::explain::{telling, text};
 use enforcer::interpret;
 use enforcer::offline::judge::{Connection, Hook};
-use enforcer::offline::{ClusterSet, End, Judge, NodeName, Probe};
+use enforcer::offline::{ClusterSet, End, Judge, NodeName, Probe, Verdict};
 use enforcer::ruleset::{Direction, Ruleset};
+use enforcer::screen::Ink;
 use enforcer::switches::{EgressToLocalNode, Switches};
 use proto::selector::{self, BarePodSelector, ClusterLabelMode};
 use std::collections::BTreeMap;
@@ -21,6 +24,9 @@ use tests::worlds;
 
 /// How many connections are asked about by default.
 const VERDICTS: u64 = 150_000;
+
+/// One connection in so many is explained in full.
+const TOLD: u8 = 16;
 
 #[expect(
     clippy::disallowed_methods,
@@ -118,6 +124,12 @@ fn what_explains_agrees_with_what_judges() {
         let probes: Vec<Probe> = probes.iter().map(|probe| probe.parse().unwrap()).collect();
         for (from, to) in ends.iter().flat_map(|from| ends.iter().map(move |to| (from, to))) {
             for &probe in &probes {
+                if rng.u8(..TOLD) == 0 {
+                    let (from, to) = (from.clone(), to.clone());
+                    assert_told(&set, &judge, &Question { from, to, probe }, &|| {
+                        format!("SEED={seed} {switches:?}\n{world}")
+                    });
+                }
                 let Some(connection) = judge.connection(from, to, probe) else {
                     continue;
                 };
@@ -142,6 +154,51 @@ fn what_explains_agrees_with_what_judges() {
     }
     println!("{asked} asked, {refused} refused, {shared} with an address of several pods");
     assert!(refused > asked / 10 && shared > asked / 1_000);
+}
+
+/// S127: the verdict is the judge's, nothing contradicts it, and what is refused names what would admit it, unless no
+/// rule is in force.
+fn assert_told(set: &ClusterSet, judge: &Judge<'_>, question: &Question, context: &dyn Fn() -> String) {
+    let answer = telling::answer(set, judge, question);
+    let text = text::render(&answer, Ink::Plain);
+    let context = || format!("{text}\n{}", context());
+    let verdict = match judge.verdict(&question.from, &question.to, question.probe) {
+        Verdict::Allowed => "allowed",
+        Verdict::Refused => "refused",
+        Verdict::Absent => "none",
+    };
+    assert_eq!(
+        (answer.verdict, &answer.contradiction),
+        (verdict, &None),
+        "{}",
+        context()
+    );
+    assert!(
+        text.lines().next().is_some_and(|line| line.contains(&answer.because)),
+        "{}",
+        context()
+    );
+    let subjects = || answer.directions.iter().flat_map(|direction| &direction.subjects);
+    assert_eq!(
+        subjects().any(|subject| !subject.admitted),
+        verdict == "refused",
+        "{}",
+        context()
+    );
+    for subject in subjects().filter(|subject| !subject.admitted) {
+        let mut rules = subject.policies.iter().flat_map(|policy| &policy.rules);
+        match &subject.nearest {
+            Some(nearest) => {
+                assert!(!nearest.conditions.is_empty(), "{}", context());
+                assert!(
+                    text.contains(&format!("{} {} would admit it if", nearest.policy, nearest.field)),
+                    "{}",
+                    context()
+                );
+            }
+            None => assert!(rules.all(|rule| rule.void.is_some()), "{}", context()),
+        }
+    }
 }
 
 fn assert_sides(rulesets: &OneSided, connection: &Connection, sides: &[Side], context: &dyn Fn() -> String) {

@@ -470,7 +470,7 @@ fn refused_by_everything_at_once() {
                                 that of a/shop/db is 5432
                   void  spec.ingress[0].ports[1].endPort: endPort 79 is below port 80; the port matches nothing
                 void  spec.ingress[1].later: unknown field; the rule admits nothing
-              shop/db spec.ingress[0] would admit it if namespace b/pay had an object, and b/pay/one had no label old, and a/shop/db called its port TCP/5433 TCP/sql
+              shop/db spec.ingress[0] would admit it if namespace b/pay had an object, and b/pay/one had no label old, and a/shop/db called its port TCP/5433 sql
 
             Addresses
               source       10.2.0.1  b/pay/one, on node b/n1
@@ -534,7 +534,7 @@ fn refused_by_a_policy_that_cannot_be_read() {
                                 this is TCP/53
               shop/unread
                 void  spec.podSelector.matchLabels.app: 1 is no text; the policy isolates its whole namespace and admits nothing
-              shop/db spec.egress[0] would admit it if 10.1.0.2 were in 192.168.0.0/31, and a/shop/web called its port TCP/53 TCP/http
+              shop/db spec.egress[0] would admit it if 10.1.0.2 were in 192.168.0.0/31, and a/shop/web called its port TCP/53 http
 
             ingress  of a/shop/web: allowed; no policy of a selects it for ingress
 

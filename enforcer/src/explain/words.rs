@@ -324,10 +324,13 @@ impl About<'_> {
         match miss {
             PortMiss::Portless => Sentence::new("it", "had no ports"),
             PortMiss::Protocol | PortMiss::Number => Sentence::new("this", format!("were {}", port(entry))),
-            PortMiss::Name { pod, .. } => Sentence::new(
-                pod.to_string(),
-                format!("called its port {} {}", self.sent(), port(entry)),
-            ),
+            PortMiss::Name { pod, .. } => {
+                let name = match &entry.port {
+                    PortMatch::Named(name) => name.to_string(),
+                    PortMatch::Any | PortMatch::Range(..) => port(entry),
+                };
+                Sentence::new(pod.to_string(), format!("called its port {} {name}", self.sent()))
+            }
             PortMiss::Nameless => Sentence::new("it", format!("had {} by number", self.sent())),
         }
     }

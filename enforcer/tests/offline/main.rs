@@ -234,3 +234,32 @@ fn a_difference_ends_with_1_and_none_with_0() {
         (0, "", "no verdict changes (196 compared)\n")
     );
 }
+
+/// Which connection, what it ends with, and the first line that is said.
+#[test]
+fn an_explanation_ends_with_its_verdict() {
+    let dir = story("story-2");
+    let mut said = String::new();
+    for words in [
+        "--from pci/billing/billing-0 --to cluster-a/payments/ledger-0 --probe TCP/5432",
+        "--from cluster-b/billing/billing-0 --to cluster-a/payments/ledger-0 --probe TCP/5432/6",
+        "--from ip:198.51.100.7 --to ip:198.51.100.7 --probe ICMP/0",
+        "--from cluster-b/billing/billing-1 --to cluster-a/payments/ledger-0 --probe TCP/5432",
+        "--from cluster-b/billing/billing-0 --to ledger-0 --probe TCP/5432",
+    ] {
+        let answer = enforcer(&format!("explain {words}"), &[dir.path()]);
+        let all = answer.stdout + &answer.stderr;
+        let first = all.lines().next().unwrap_or_default();
+        said += &format!("{} {first}\n", answer.code);
+    }
+    expect![[r#"
+        0 pci/billing/billing-0 → cluster-a/payments/ledger-0  TCP/5432 over IPv4: allowed
+        1 cluster-b/billing/billing-0 → cluster-a/payments/ledger-0  TCP/5432/6: refused by ingress at cluster-a
+        2 ip:198.51.100.7 → ip:198.51.100.7  ICMP/0: no such traffic: what ip:198.51.100.7 sends to itself passes no node of any cluster
+        2 enforcer: --from cluster-b/billing/billing-1: no manifest has this pod; in that namespace there are cluster-b/billing/billing-0
+        2 error: invalid value 'ledger-0' for '--to <END>': "ledger-0" is no end: expected cluster/namespace/pod or ip:ADDRESS
+    "#]].assert_eq(&said);
+    let words = "explain --from pci/billing/billing-0 --to cluster-a/payments/ledger-0 --probe TCP/5432 --format json";
+    let answer: serde_json::Value = serde_json::from_str(&enforcer(words, &[dir.path()]).stdout).unwrap();
+    assert_eq!(answer["verdict"], "allowed");
+}
