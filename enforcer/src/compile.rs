@@ -19,14 +19,16 @@ pub(crate) use rules::resolve;
 
 use crate::links::Links;
 use crate::policy::{Policy, PolicyName};
-use crate::ruleset::{Family, Ruleset, TableFamily};
+use crate::ruleset::{Direction, Family, Ruleset, TableFamily};
 use crate::switches::Switches;
 use chains::Chains;
+pub use chains::MAX_SHARED_RULES;
 use proto::mirror::Mirror;
 use proto::model::ClusterName;
 use proto::observe::Pod;
 use sets::Sets;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use subjects::Subjects;
@@ -50,21 +52,62 @@ pub struct World<'a> {
     pub switches: Switches,
 }
 
+/// What a world compiles to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Compiled {
+    /// The ruleset of the node.
+    pub ruleset: Ruleset,
+    /// What admits nothing because the policies of the pods that claim an address at once combine in too many ways.
+    pub cut: BTreeSet<Cut>,
+}
+
+/// An address that several pods claim at once and that admits nothing in a direction: more than [`MAX_SHARED_RULES`] rules
+/// would say what all of their policies admit (I5, P25).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Cut {
+    /// The address.
+    pub address: IpAddr,
+    /// The direction.
+    pub direction: Direction,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "several pods of this node claim {} at once, and their policies combine into more than {MAX_SHARED_RULES} \
+             rules: {} of the address admits nothing; end all claims but one",
+            self.address, self.direction
+        )
+    }
+}
+
 /// Compiles the ruleset of a node. Tables, base chains and dispatch maps are there even if nobody is isolated.
 pub fn compile(world: &World<'_>) -> Ruleset {
+    compile_and_tell(world).ruleset
+}
+
+/// Compiles the ruleset of a node, and tells what of it is cut.
+pub fn compile_and_tell(world: &World<'_>) -> Compiled {
     let subjects = Subjects::of(world);
     let mut sets = Sets::new(world);
+    let mut cut = BTreeSet::new();
     let tables = Family::ALL.map(|family| {
         let mut chains = Chains::new(family, &mut sets);
         for (address, owners) in subjects.addresses(family) {
             chains.isolate(address, &owners, &subjects.itself(address));
         }
-        (TableFamily::of(family), chains.finish())
+        let (table, cut_here) = chains.finish();
+        cut.extend(cut_here);
+        (TableFamily::of(family), table)
     });
     let mut tables = BTreeMap::from(tables);
     let sets = sets.fill(&tables);
     sources::check(&mut tables, world.links, &subjects);
-    Ruleset { sets, tables }
+    Compiled {
+        ruleset: Ruleset { sets, tables },
+        cut,
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod passes;
 #[cfg(test)]
 mod tests;
 
+use crate::compile::Cut;
 use crate::events::Events;
 use crate::links::Links;
 use crate::notice::Notice;
@@ -181,6 +182,8 @@ pub struct Machine {
     unexplained: BTreeSet<IpAddr>,
     ruleset: Ruleset,
     counts: Counts,
+    /// What of the ruleset of the last pass admits nothing although policies would.
+    cut: BTreeSet<Cut>,
     /// What the authors of the policies that are in force should be told.
     events: Arc<Events>,
     revision: Option<Revision>,
@@ -214,6 +217,7 @@ impl Machine {
             unexplained: BTreeSet::new(),
             ruleset: Ruleset::default(),
             counts: Counts::default(),
+            cut: BTreeSet::new(),
             events: Arc::default(),
             revision: None,
             inventory_dirty: false,
@@ -346,5 +350,6 @@ impl Machine {
         kernel
             .or_else(|| stale("NetworkPolicies", policies))
             .or_else(|| stale("this node's pods", pods))
+            .or_else(|| self.cut.first().map(Cut::to_string))
     }
 }

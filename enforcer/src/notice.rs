@@ -2,6 +2,7 @@
 //!
 //! Pure: the machine decides that something is said, the event loop says it.
 
+use crate::compile::Cut;
 use crate::policy::{PolicyName, Refused};
 use proto::model::ClusterName;
 use std::fmt;
@@ -41,6 +42,8 @@ pub enum Notice {
         /// The piece, and what is wrong with it.
         refused: Refused,
     },
+    /// An address that several pods claim admits nothing.
+    Cut(Cut),
     /// The first pass after the start is done.
     InForce {
         /// How many policies are held.
@@ -69,6 +72,7 @@ impl Notice {
             | Self::HubSenseless { .. }
             | Self::WatchLost { .. }
             | Self::Refused { .. }
+            | Self::Cut(_)
             | Self::KernelRefused { .. }
             | Self::KernelChanged => true,
             Self::HubConnected { .. } | Self::InForce { .. } | Self::KernelRecovered => false,
@@ -107,6 +111,7 @@ impl fmt::Display for Notice {
                     refused.field, refused.reason
                 )
             }
+            Self::Cut(cut) => write!(f, "{cut}"),
             Self::InForce { policies, pods } => {
                 write!(
                     f,

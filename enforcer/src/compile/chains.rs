@@ -3,6 +3,7 @@
 //! Pure. A policy's rules stand in a chain that is named after them and only ever accepts: policies and pods with equal
 //! rules share it. The chain of an address is the only one that drops, at its end (S8, S96).
 
+use super::Cut;
 use super::rules::{self, Names};
 use super::sets::Sets;
 use super::subjects::Subject;
@@ -20,8 +21,9 @@ const ICMPV6: u8 = 58;
 /// which a link does not work (S74).
 const NEIGHBOURS: [u8; 9] = [130, 131, 132, 133, 134, 135, 136, 137, 143];
 
-/// The most rules that an address is given of which several pods claim to be the owner; beyond, it admits nothing.
-const MAX_SHARED_RULES: usize = 1 << 12;
+/// The most rules that an address is given of which several pods claim to be the owner; beyond, it admits nothing
+/// and is told of ([`Cut`]).
+pub const MAX_SHARED_RULES: usize = 1 << 12;
 
 /// The table of one family, as it grows.
 pub(super) struct Chains<'a, 's> {
@@ -30,6 +32,7 @@ pub(super) struct Chains<'a, 's> {
     table: Table,
     /// The chains of the policies seen so far, for the direction that [`Names`] implies; `None`: it admits nothing.
     policies: BTreeMap<(&'a PolicyName, Names<'a>), Option<ChainName>>,
+    cut: BTreeSet<Cut>,
 }
 
 impl<'a, 's> Chains<'a, 's> {
@@ -60,6 +63,7 @@ impl<'a, 's> Chains<'a, 's> {
             sets,
             table,
             policies: BTreeMap::new(),
+            cut: BTreeSet::new(),
         }
     }
 
@@ -75,7 +79,7 @@ impl<'a, 's> Chains<'a, 's> {
             let admitting = match isolated.as_slice() {
                 [] => continue,
                 [owner] => self.policy_chains(owner, direction),
-                owners => self.shared_chain(owners, direction),
+                owners => self.shared_chain(owners, address, direction),
             };
             let own = itself.iter().map(|own| Rule {
                 matches: vec![Match::Address(direction.peer_side(), *own)],
@@ -89,9 +93,9 @@ impl<'a, 's> Chains<'a, 's> {
         }
     }
 
-    /// The table.
-    pub(super) fn finish(self) -> Table {
-        self.table
+    /// The table, and what of it is cut.
+    pub(super) fn finish(self) -> (Table, BTreeSet<Cut>) {
+        (self.table, self.cut)
     }
 
     /// The chains of the policies that isolate a pod.
@@ -112,7 +116,7 @@ impl<'a, 's> Chains<'a, 's> {
     }
 
     /// The chain of what every one of the pods that claim an address at once admits (I5).
-    fn shared_chain(&mut self, owners: &[&Subject<'a>], direction: Direction) -> BTreeSet<ChainName> {
+    fn shared_chain(&mut self, owners: &[&Subject<'a>], address: IpAddr, direction: Direction) -> BTreeSet<ChainName> {
         let mut shared = BTreeSet::from([always(Verdict::Accept)]);
         for owner in owners {
             let mut own = BTreeSet::new();
@@ -120,6 +124,7 @@ impl<'a, 's> Chains<'a, 's> {
                 own.extend(self.rules(policy, policy_rules, names(direction, policy_rules, owner)));
             }
             if own.len().saturating_mul(shared.len()) > MAX_SHARED_RULES {
+                self.cut.insert(Cut { address, direction });
                 return BTreeSet::new();
             }
             let pairs = own

@@ -1,7 +1,7 @@
 //! Passes: from what is wanted to what the kernel is told, and what its answers mean.
 
 use super::{AUDIT_INTERVAL, Kernel, LEFT_OVER_PAUSE, Machine, Output, Pass, RETRY_CEILING, RETRY_FLOOR, Subjects};
-use crate::compile::{World, compile};
+use crate::compile::{World, compile_and_tell};
 use crate::events::{Events, events};
 use crate::notice::Notice;
 use crate::plan::{Actual, Sweep, plan};
@@ -29,7 +29,7 @@ impl Machine {
             } else {
                 self.pending_since.take()
             };
-            self.ruleset = compile(&World {
+            let compiled = compile_and_tell(&World {
                 cluster: &self.node.cluster,
                 policies: &subjects.policies,
                 pods: &subjects.pods,
@@ -38,6 +38,10 @@ impl Machine {
                 mirror: &self.mirror,
                 switches: self.node.switches,
             });
+            self.ruleset = compiled.ruleset;
+            let new = compiled.cut.difference(&self.cut);
+            outputs.extend(new.map(|cut| Output::Say(Notice::Cut(*cut))));
+            self.cut = compiled.cut;
             self.counts = Counts::of(&self.ruleset, &subjects.pods);
             self.explain();
             let plan = plan(&self.ruleset, &actual, Sweep::Except(&self.unexplained));

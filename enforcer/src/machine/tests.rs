@@ -532,3 +532,37 @@ fn addresses_that_the_node_gets_and_loses_count_at_once() {
     rig.hear(addresses(&["192.0.2.9"]));
     assert_eq!(rig.admitted(), [true, true, false]);
 }
+
+/// I5, P25: An address of several pods whose policies combine in too many ways admits nothing, and that is said, once, for as
+/// long as it is so.
+#[test]
+fn a_shared_address_that_is_cut_is_said() {
+    let wide = |app: &str| -> NetworkPolicy {
+        let peers: Vec<Value> = (0..65)
+            .map(|number| json!({"podSelector": {"matchLabels": {"n": format!("{app}{number}")}}}))
+            .collect();
+        serde_json::from_value(json!({
+            "metadata": {"namespace": "shop", "name": app, "uid": app, "generation": 1},
+            "spec": {"podSelector": {"matchLabels": {"app": app}}, "ingress": [{"from": peers}]},
+        }))
+        .unwrap()
+    };
+    let (one, twin) = (
+        pod("one", LOCAL, json!({"app": "one"})),
+        pod("twin", LOCAL, json!({"app": "twin"})),
+    );
+    let cuts = |rig: &Rig| -> Vec<String> {
+        let cuts = rig.said.iter().filter(|notice| matches!(notice, Notice::Cut(_)));
+        cuts.map(Notice::to_string).collect()
+    };
+    let mut rig = Rig::new();
+    rig.hear(Input::Policies(Event::Synced(vec![wide("one"), wide("twin")])))
+        .hear(Input::Pods(Event::Synced(vec![one, twin.clone()])));
+    let words = "several pods of this node claim 10.1.0.1 at once, and their policies combine into more than 4096 rules: \
+                 ingress of the address admits nothing; end all claims but one";
+    assert_eq!(rig.machine.status().trouble.as_deref(), Some(words));
+    rig.hear(Input::Pods(Event::Applied(pod("other", "10.1.0.7", json!({})))));
+    assert_eq!(cuts(&rig), [words]);
+    rig.hear(Input::Pods(Event::Deleted(twin)));
+    assert_eq!((rig.machine.status().trouble, cuts(&rig).len()), (None, 1));
+}
