@@ -164,8 +164,8 @@ fn the_own_node_with_the_switch() {
         "TCP/80",
         expect![[r#"
             . a/shop/web → a/shop/web, 10.1.0.1 → 10.1.0.1
-            . a/shop/web → a/kube/agent, 10.1.0.1 → 192.0.2.1, input at a/n1
-            . a/shop/web → ip:192.0.2.1, 10.1.0.1 → 192.0.2.1, input at a/n1
+            X a/shop/web → a/kube/agent, 10.1.0.1 → 192.0.2.1, input at a/n1
+            X a/shop/web → ip:192.0.2.1, 10.1.0.1 → 192.0.2.1, input at a/n1
             . a/kube/agent → a/shop/web, 192.0.2.1 → 10.1.0.1
             . a/kube/agent → a/kube/agent, 192.0.2.1 → 192.0.2.1
             . a/kube/agent → ip:192.0.2.1, 192.0.2.1 → 192.0.2.1
