@@ -50,7 +50,9 @@ fn random_switches(rng: &mut fastrand::Rng) -> Switches {
                 ])
                 .unwrap(),
         },
-        egress_to_local_node: EgressToLocalNode::Allow,
+        egress_to_local_node: rng
+            .choice([EgressToLocalNode::Allow, EgressToLocalNode::Policy])
+            .unwrap(),
     }
 }
 

@@ -73,6 +73,14 @@ const LOCAL: Switches = Switches {
     egress_to_local_node: EgressToLocalNode::Allow,
 };
 
+const OWN_NODE_JUDGED: Switches = Switches {
+    selectors: selector::Switches {
+        bare_pod_selector: BarePodSelector::ClusterSet,
+        cluster_label: ClusterLabelMode::Verify,
+    },
+    egress_to_local_node: EgressToLocalNode::Policy,
+};
+
 /// S19, S100: a bare podSelector admits the pods of a like-named namespace.
 #[test]
 fn allowed_by_a_selector_across_clusters() {
@@ -625,6 +633,7 @@ fn host_network() {
 
 /// S67, S68: a pod and its own node, by both readings.
 #[test]
+#[expect(clippy::too_many_lines, reason = "golden texts are long")]
 fn own_node() {
     let manifests = awkward();
     check(
@@ -660,6 +669,56 @@ fn own_node() {
                                     not a/shop/agent's, which lists it: it uses its node's network
                                     not a/shop/forger's, which lists it: a node has it, which no pod can take over
     "#]],
+    );
+    check_with(
+        &manifests,
+        OWN_NODE_JUDGED,
+        ["a/shop/db", "ip:192.168.0.1", "TCP/1"],
+        expect![[r#"
+            a/shop/db → ip:192.168.0.1  TCP/1 over IPv4: refused by egress at a
+
+            egress   of a/shop/db: refused; isolated by shop/db, shop/unread, none of which admits it (for its own node, by --egress-to-local-node policy)
+              shop/db
+                spec.egress[0] does not admit it
+                  ok  to[1]     addresses in 192.168.0.0/31
+                  no  ports[0]  TCP/http
+                                192.168.0.1 is no live pod's, whose ports could have names
+                  no  ports[1]  UDP/53
+                                this is TCP/1
+              shop/unread
+                void  spec.podSelector.matchLabels.app: 1 is no text; the policy isolates its whole namespace and admits nothing
+              shop/db spec.egress[0] would admit it if this were UDP/53
+
+            ingress  of ip:192.168.0.1: allowed; 192.168.0.1 is an address of node a/n1, and policies isolate pods only
+
+            Addresses
+              source       10.1.0.1     a/shop/db, on node a/n1
+              destination  192.168.0.1  node a/n1
+                                        not a/shop/agent's, which lists it: it uses its node's network
+                                        not a/shop/forger's, which lists it: a node has it, which no pod can take over
+        "#]],
+    );
+    check_with(
+        &manifests,
+        OWN_NODE_JUDGED,
+        ["a/shop/db", "ip:192.168.0.1", "UDP/53"],
+        expect![[r#"
+            a/shop/db → ip:192.168.0.1  UDP/53 over IPv4: allowed
+
+            egress   of a/shop/db: allowed; isolated by shop/db, shop/unread; admitted by shop/db (for its own node, by --egress-to-local-node policy)
+              shop/db
+                spec.egress[0] admits it
+                  ok  to[1]     addresses in 192.168.0.0/31
+                  ok  ports[1]  UDP/53
+
+            ingress  of ip:192.168.0.1: allowed; 192.168.0.1 is an address of node a/n1, and policies isolate pods only
+
+            Addresses
+              source       10.1.0.1     a/shop/db, on node a/n1
+              destination  192.168.0.1  node a/n1
+                                        not a/shop/agent's, which lists it: it uses its node's network
+                                        not a/shop/forger's, which lists it: a node has it, which no pod can take over
+        "#]],
     );
 }
 
