@@ -109,32 +109,29 @@ fn edit(finding: &Finding, object: &mut Value, cluster: &str) -> Option<Edit> {
                 .unwrap()
                 .remove(last);
         }
-        "policy-types-by-default" => {
-            let egress = object["spec"]["egress"]
-                .as_array()
-                .is_some_and(|rules| !rules.is_empty());
-            let types: &[&str] = if egress { &["Ingress", "Egress"] } else { &["Ingress"] };
-            object["spec"]["policyTypes"] = json!(types);
-        }
+        "policy-types-by-default" => object["spec"]["policyTypes"] = default_types(object, false),
         "shadowed" => {
             let open = finding.happens.contains("] admits everything");
             object["spec"][last] = if open { json!([{}]) } else { json!([]) };
-            // Without a rule, egress would by default not be isolated at all.
             if object["spec"]["policyTypes"].as_array().is_none_or(Vec::is_empty) {
-                let has_egress = last == "egress"
-                    || object["spec"]["egress"]
-                        .as_array()
-                        .is_some_and(|rules| !rules.is_empty());
-                object["spec"]["policyTypes"] = if has_egress {
-                    json!(["Ingress", "Egress"])
-                } else {
-                    json!(["Ingress"])
-                };
+                object["spec"]["policyTypes"] = default_types(object, last == "egress");
             }
         }
         other => panic!("{other} is none of these"),
     }
     Some(Edit::Changed)
+}
+
+/// What a policy isolates without `policyTypes` (S5), or did before it lost its egress rules.
+fn default_types(policy: &Value, had_egress: bool) -> Value {
+    let rules = &policy["spec"]["egress"];
+    // What is no list is a rule, though a void one.
+    let no_rules = rules.is_null() || rules.as_array().is_some_and(Vec::is_empty);
+    if no_rules && !had_egress {
+        json!(["Ingress"])
+    } else {
+        json!(["Ingress", "Egress"])
+    }
 }
 
 /// All verdicts of a world.

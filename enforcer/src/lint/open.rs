@@ -85,6 +85,13 @@ fn is_open(rule: &written::Rule) -> bool {
     matches!((&rule.peers, &rule.ports), (List::Absent, List::Absent))
 }
 
+/// Whether all that a rule has for peers or for ports is void. That two such rules mean the same is of no interest.
+fn admits_nothing(rule: &written::Rule) -> bool {
+    let nothing = |understood: usize, is_absent: bool| understood == 0 && !is_absent;
+    nothing(rule.peers.understood().count(), matches!(rule.peers, List::Absent))
+        || nothing(rule.ports.understood().count(), matches!(rule.ports, List::Absent))
+}
+
 /// The first rule of a policy that admits everything.
 fn open_rule(policy: &PolicyAt<'_>, direction: PolicyType) -> Option<usize> {
     policy
@@ -96,6 +103,9 @@ fn open_rule(policy: &PolicyAt<'_>, direction: PolicyType) -> Option<usize> {
 fn duplicates(case: &Case<'_, '_>, direction: PolicyType, findings: &mut Findings) {
     let mut first: BTreeMap<PolicyRule, usize> = BTreeMap::new();
     for (index, rule) in case.policy.rules_in_force(direction) {
+        if admits_nothing(rule) {
+            continue;
+        }
         let rules = direction.rules();
         let earlier = *first.entry(rule.into()).or_insert(index);
         if earlier != index {

@@ -38,11 +38,12 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// A `reportingDescriptor` (3.49).
+/// A `reportingDescriptor` (3.49). Code hosts want all three texts.
 fn descriptor(rule: &Rule) -> Value {
     json!({
         "id": rule.id,
         "shortDescription": {"text": rule.finds},
+        "fullDescription": {"text": rule.help},
         "help": {"text": rule.help},
         "defaultConfiguration": {"level": level(rule.severity)},
     })

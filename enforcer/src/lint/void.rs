@@ -96,7 +96,7 @@ fn instead(path: &str, value: &Value) -> Option<String> {
         ("policyTypes", Value::String(text)) => {
             nearest(text, ["Ingress", "Egress"]).map(|meant| format!("write  {meant}"))
         }
-        ("from" | "to", Value::Object(peer)) => self::peer(peer),
+        ("from" | "to", Value::Object(peer)) if path.ends_with(']') => self::peer(peer),
         (name, _) if FIELDS.contains(&name) => None,
         (unknown, _) => nearest(unknown, FIELDS).map(|meant| format!("write  {meant}")),
     }

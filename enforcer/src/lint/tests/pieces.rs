@@ -333,6 +333,31 @@ fn open_rules() {
     );
 }
 
+/// S16: rules that admit nothing are told as such, and not as doubles of each other.
+#[test]
+fn void_rules_are_no_duplicates() {
+    let spec = "{podSelector: {}, ingress: [{from: [{}]}, {from: {}}, {ports: [{port: 0}]}, {ports: [{port: 0}]}]}";
+    silent(&shop().policy("a/shop/p", spec), &[&open::DUPLICATE]);
+    check(
+        &shop().policy("a/shop/p", spec),
+        &[&void::VOID_PIECE],
+        expect![[r#"
+        NetworkPolicy a/shop/p   a/all.yaml:4
+          error    spec.ingress[0].from[0]   void-piece
+                   it names no podSelector, namespaceSelector or ipBlock; the peer matches nothing
+                   for the pods of this namespace write  podSelector: {}; for those of every namespace of every cluster  namespaceSelector: {}; for anybody leave the list away
+          error    spec.ingress[1].from   void-piece
+                   an object is no list; nothing of it is in force
+          error    spec.ingress[2].ports[0].port   void-piece
+                   0 is no port: expected a number from 1 to 65535; the port matches nothing
+          error    spec.ingress[3].ports[0].port   void-piece
+                   0 is no port: expected a number from 1 to 65535; the port matches nothing
+
+        4 errors, 0 warnings, 0 notes
+    "#]],
+    );
+}
+
 /// S13: an allow-all for some pods leaves a policy for more of them its effect.
 #[test]
 fn a_policy_that_still_counts_is_not_shadowed() {

@@ -157,6 +157,9 @@ fn sarif_is_as_the_standard_has_it() {
           "defaultConfiguration": {
             "level": "error"
           },
+          "fullDescription": {
+            "text": "Nothing of it is judged: a policy in it is not in force, a pod in it is an outside address. What stands beside it is read."
+          },
           "help": {
             "text": "Nothing of it is judged: a policy in it is not in force, a pod in it is an outside address. What stands beside it is read."
           },
