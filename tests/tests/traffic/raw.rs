@@ -1,7 +1,7 @@
 //! Packets as a pod with CAP_NET_RAW writes them: with whatever source address it likes.
 
 use enforcer::ruleset::Family;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
 use std::net::{IpAddr, SocketAddr};
 use tests::lab::station::Station;
 
@@ -76,4 +76,37 @@ pub async fn send(station: &Station, to: IpAddr, packet: Vec<u8>) {
         socket.send_to(&packet, &SockAddr::from(SocketAddr::new(to, 0)))
     });
     sent.await.unwrap().unwrap();
+}
+
+/// A tag of VLAN 0, which every receiver takes off.
+pub const VLAN_0: &[u8] = &[0x81, 0, 0, 0];
+
+/// A frame of Ethernet, with a tag or an empty one.
+pub fn frame(from: [u8; 6], to: [u8; 6], tag: &[u8], packet: &[u8]) -> Vec<u8> {
+    let carries: u16 = if packet[0] >> 4 == 4 { 0x0800 } else { 0x86dd };
+    [&to[..], &from, tag, &carries.to_be_bytes(), packet].concat()
+}
+
+/// Has a host send a frame as it is, out of its `eth0`.
+pub async fn send_frame(station: &Station, frame: Vec<u8>) {
+    let sent = station.spawn(async move {
+        let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
+        socket.send_to(&frame, &link_address(ETH0))
+    });
+    sent.await.unwrap().unwrap();
+}
+
+/// The number of a pod's `eth0` in this lab.
+const ETH0: i32 = 2;
+
+#[expect(unsafe_code, reason = "socket2 makes no address of a link by itself")]
+fn link_address(index: i32) -> SockAddr {
+    let mut storage = SockAddrStorage::zeroed();
+    // SAFETY: a sockaddr_ll is one of the addresses of this platform; what is not set in it is zero.
+    unsafe {
+        let address = storage.view_as::<libc::sockaddr_ll>();
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_ifindex = index;
+        SockAddr::new(storage, size_of::<libc::sockaddr_ll>() as libc::socklen_t)
+    }
 }
