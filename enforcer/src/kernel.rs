@@ -68,6 +68,16 @@ impl KernelError {
 #[derive(Debug)]
 pub struct Kernel {
     socket: Socket,
+    bridges: Bridges,
+}
+
+/// Whether frames on bridges can be checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bridges {
+    /// The kernel has nf_tables for the family bridge.
+    Checked,
+    /// It has not, and policies are in force without.
+    Unchecked,
 }
 
 impl Kernel {
@@ -75,7 +85,13 @@ impl Kernel {
     pub fn open() -> Result<Self, Missing> {
         let mut socket = probe::socket()?;
         probe::probe(&mut socket)?;
-        Ok(Self { socket })
+        let bridges = probe::bridges(&mut socket);
+        Ok(Self { socket, bridges })
+    }
+
+    /// Whether frames on bridges can be checked.
+    pub const fn bridges(&self) -> Bridges {
+        self.bridges
     }
 
     /// Makes a request to come fail, for tests and drills.

@@ -155,6 +155,15 @@ impl Links {
         links
     }
 
+    /// The same without bridges.
+    #[must_use]
+    pub fn without_bridges(self) -> Self {
+        Self {
+            routed: self.routed,
+            bridges: Vec::new(),
+        }
+    }
+
     /// Those that the owners of these addresses hang on. A route of an address's own goes before the one to its bridge.
     pub fn of_pods(&self, addresses: &BTreeSet<IpAddr>) -> PodLinks {
         let routed = self.routed.iter().filter(|(_, routed)| !routed.is_disjoint(addresses));

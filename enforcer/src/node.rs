@@ -5,6 +5,7 @@
 
 mod links;
 
+use crate::kernel::Bridges;
 use crate::links::Links;
 use crate::machine::Input;
 use futures::{FutureExt, StreamExt, TryStreamExt};
@@ -33,7 +34,7 @@ pub enum Error {
 #[derive(Clone, Copy, Debug)]
 enum Followed {
     Addresses,
-    Links,
+    Links(Bridges),
 }
 
 impl Followed {
@@ -41,7 +42,7 @@ impl Followed {
     const fn groups(self) -> &'static [MulticastGroup] {
         match self {
             Self::Addresses => &[MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr],
-            Self::Links => &[
+            Self::Links(_) => &[
                 MulticastGroup::Link,
                 MulticastGroup::Ipv4Route,
                 MulticastGroup::Ipv6Route,
@@ -54,14 +55,20 @@ impl Followed {
     const fn pause(self) -> Duration {
         match self {
             Self::Addresses => Duration::ZERO,
-            Self::Links => Duration::from_millis(50),
+            Self::Links(_) => Duration::from_millis(50),
         }
     }
 
     async fn list(self, handle: &Handle) -> Result<Input, Error> {
         match self {
             Self::Addresses => addresses(handle).await.map(Input::NodeAddresses),
-            Self::Links => links::list(handle).await.map(Input::Links),
+            Self::Links(bridges) => {
+                let links = links::list(handle).await?;
+                Ok(Input::Links(match bridges {
+                    Bridges::Checked => links,
+                    Bridges::Unchecked => links.without_bridges(),
+                }))
+            }
         }
     }
 }
@@ -74,12 +81,13 @@ pub async fn follow_addresses(inputs: mpsc::Sender<Input>) -> Result<(), Error> 
     follow(Followed::Addresses, inputs).await
 }
 
-/// Tells the event loop the links that pods may hang on, now and after each change, until it hears no more.
+/// Tells the event loop the links that pods may hang on and that can be checked, now and after each change, until it hears
+/// no more.
 ///
 /// # Errors
 /// If the kernel refuses to tell.
-pub async fn follow_links(inputs: mpsc::Sender<Input>) -> Result<(), Error> {
-    follow(Followed::Links, inputs).await
+pub async fn follow_links(inputs: mpsc::Sender<Input>, bridges: Bridges) -> Result<(), Error> {
+    follow(Followed::Links(bridges), inputs).await
 }
 
 /// The links that pods may hang on, once.

@@ -6,7 +6,7 @@ use crate::admin;
 use crate::config::{Config, Kubeconfig, Tls};
 use crate::eventloop::{self, Wires};
 use crate::events::Events;
-use crate::kernel::Kernel;
+use crate::kernel::{Bridges, Kernel};
 use crate::lock::{self, Lock};
 use crate::machine::{Input, Machine, Node};
 use crate::metrics::Metrics;
@@ -115,11 +115,13 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
     let (events, asked) = value::channel(Arc::default());
     let (readiness, is_ready) = value::channel(Readiness::WaitsFor("starting".to_owned()));
     let (ruleset, ruleset_requests) = mpsc::channel(RULESET_REQUESTS);
+    let bridges = kernel.bridges();
     let dataplane =
         dataplane::start(kernel, inputs.clone(), metrics.dropped()).context("cannot start the netlink thread")?;
 
     let mut tasks = JoinSet::new();
     let reporter = spawn_subscription(&mut tasks, hubs, &node, again, &inputs);
+    spawn_node(&mut tasks, bridges, &inputs);
     spawn_watches(&mut tasks, &client, &node, follow, inputs);
     let source = admin::Source {
         readiness: is_ready,
@@ -190,7 +192,7 @@ fn spawn_subscription(
     reporter
 }
 
-/// Starts what brings the own API server's word, and the node's addresses.
+/// Starts what brings the own API server's word.
 fn spawn_watches(
     tasks: &mut Tasks,
     client: &kube::Client,
@@ -213,12 +215,23 @@ fn spawn_watches(
         "the own cluster's watches",
         own_cluster(client.clone(), follow, inputs.clone()),
     ));
+}
+
+/// Starts what follows the node's own addresses and links.
+fn spawn_node(tasks: &mut Tasks, bridges: Bridges, inputs: &mpsc::Sender<Input>) {
+    if bridges == Bridges::Unchecked {
+        tracing::warn!(
+            "this kernel has no nf_tables for the family bridge: a pod on a bridge can send from an address that is not \
+             its own; modprobe nf_tables_bridge, then restart"
+        );
+    }
     let links = inputs.clone();
     tasks.spawn(named("the node's links", async move {
-        Ok(node::follow_links(links).await?)
+        Ok(node::follow_links(links, bridges).await?)
     }));
+    let addresses = inputs.clone();
     tasks.spawn(named("the node's addresses", async move {
-        Ok(node::follow_addresses(inputs).await?)
+        Ok(node::follow_addresses(addresses).await?)
     }));
 }
 

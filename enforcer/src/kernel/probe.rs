@@ -6,8 +6,10 @@
 use super::message::Messages;
 use super::nft::Batch;
 use super::socket::{Errno, Socket, SocketError};
-use super::{RELEASE_ATTEMPTS, RELEASE_INTERVAL, ipset};
-use crate::ruleset::{ChainName, Family, Match, Rule, SET_PREFIX, Set, SetKind, SetName, Side, TableFamily, Verdict};
+use super::{Bridges, RELEASE_ATTEMPTS, RELEASE_INTERVAL, ipset};
+use crate::ruleset::{
+    Base, ChainName, Family, Match, Rule, SET_PREFIX, Set, SetKind, SetName, Side, TableFamily, TableSet, Verdict,
+};
 use std::collections::BTreeSet;
 use std::io;
 use std::process;
@@ -130,6 +132,25 @@ fn try_rules(socket: &mut Socket, family: Family, set: &str) -> Result<(), Missi
             SocketError::Refused { message, .. } if message >= before => Missing::SetMatch(source),
             source => Missing::NfTables { family, source },
         })),
+    }
+}
+
+/// Tries a rule of each condition that only frames on bridges are checked by. Nodes whose pods hang on links of their own
+/// need none of it.
+pub(super) fn bridges(socket: &mut Socket) -> Bridges {
+    let (table, chain) = (TableFamily::Bridge, ChainName::fixed(Base::Prerouting.name()));
+    let mut batch = Batch::begin();
+    batch.add_table(table);
+    batch.add_set(table, TableSet::Links);
+    batch.add_chain(table, &chain);
+    let rule = Rule {
+        matches: vec![Match::InTableSet(TableSet::Links), Match::Carries(Family::V4)],
+        verdict: Verdict::CountedDrop,
+    };
+    batch.add_rule(table, &chain, &rule, &|_| 0);
+    match socket.request(&batch.check()) {
+        Ok(_) => Bridges::Checked,
+        Err(_refused) => Bridges::Unchecked,
     }
 }
 

@@ -47,7 +47,7 @@ impl NodeLinks {
     }
 
     /// The links whose packets' sources are to be checked.
-    fn to_check(&mut self, pod_starts: bool, now: Instant) -> Links {
+    fn checked(&mut self, pod_starts: bool, now: Instant) -> Links {
         self.held.retain(|_, until| pod_starts && now < *until);
         let held = self.held.keys().cloned().collect();
         self.heard.as_ref().unwrap_or(Links::NONE).without(&held)
@@ -68,7 +68,7 @@ impl Machine {
     pub(super) fn settle_links(&mut self, now: Instant) {
         let has_none_yet =
             |pod: &Arc<proto::observe::Pod>| pod.is_live() && !pod.terminating && pod.addresses.is_empty();
-        let links = self.links.to_check(self.wanted.pods.iter().any(has_none_yet), now);
+        let links = self.links.checked(self.wanted.pods.iter().any(has_none_yet), now);
         if *self.wanted.links != links {
             self.wanted.links = Arc::new(links);
             self.subjects_changed(now);
@@ -108,7 +108,7 @@ mod tests {
     fn start() -> (NodeLinks, Instant) {
         let now = Instant::now();
         let mut links = NodeLinks::default();
-        assert_eq!(links.to_check(true, now), Links::default());
+        assert_eq!(links.checked(true, now), Links::default());
         links.hear(bridge(&[10]), now);
         (links, now)
     }
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn ports_that_were_there_are_checked_at_once() {
         let (mut links, now) = start();
-        assert_eq!(links.to_check(true, now), bridge(&[10]));
+        assert_eq!(links.checked(true, now), bridge(&[10]));
         assert_eq!(links.next_release(), None);
     }
 
@@ -124,13 +124,9 @@ mod tests {
     fn a_new_port_is_held_back_until_no_pod_is_without_an_address() {
         let (mut links, now) = start();
         links.hear(bridge(&[10, 11]), now);
-        assert_eq!(links.to_check(true, now).ports().collect::<Vec<_>>(), [&name(10)]);
-        assert_eq!(links.to_check(false, now), bridge(&[10, 11]));
-        assert_eq!(
-            links.to_check(true, now),
-            bridge(&[10, 11]),
-            "a later pod opens no port"
-        );
+        assert_eq!(links.checked(true, now).ports().collect::<Vec<_>>(), [&name(10)]);
+        assert_eq!(links.checked(false, now), bridge(&[10, 11]));
+        assert_eq!(links.checked(true, now), bridge(&[10, 11]), "a later pod opens no port");
     }
 
     #[test]
@@ -141,10 +137,10 @@ mod tests {
         assert_eq!(links.next_release(), Some(now + HOLD));
         let just_before = now + HOLD.checked_sub(Duration::from_nanos(1)).unwrap();
         assert_eq!(
-            links.to_check(true, just_before).ports().collect::<Vec<_>>(),
+            links.checked(true, just_before).ports().collect::<Vec<_>>(),
             [&name(10)]
         );
-        assert_eq!(links.to_check(true, now + HOLD), bridge(&[10, 11]));
+        assert_eq!(links.checked(true, now + HOLD), bridge(&[10, 11]));
         assert_eq!(links.next_release(), None);
     }
 }

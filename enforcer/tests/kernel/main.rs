@@ -6,11 +6,11 @@ mod foreign;
 mod netns;
 mod packets;
 
-use enforcer::kernel::{Errno, Fault, Kernel, KernelError, Missing};
+use enforcer::kernel::{Bridges, Errno, Fault, Kernel, KernelError, Missing};
 use enforcer::plan::{Actual, Plan, Sweep, plan};
 use enforcer::ruleset::{
-    Chain, ChainName, Direction, Element, Family, Match, Rule, Ruleset, Set, SetKind, SetName, Side, Table,
-    TableFamily, Verdict,
+    Chain, ChainName, Direction, Element, Family, Key, LinkName, Match, Rule, Ruleset, Set, SetKind, SetName, Side,
+    Table, TableFamily, TableSet, Verdict,
 };
 use netns::in_new_netns;
 use proto::model::Protocol;
@@ -132,7 +132,20 @@ fn base(family: Family) -> Table {
             Verdict::Accept,
         ));
     }
-    let mut chains = BTreeMap::from([(ChainName::fixed("common"), Chain { rules: common })]);
+    let net = match family {
+        Family::V4 => "169.254.0.0/16",
+        Family::V6 => "fe80::/10",
+    };
+    let from_links = Match::InTableSet(TableSet::Links);
+    let net = Match::Block(Side::Source, net.parse().unwrap());
+    let checks = vec![
+        rule([from_links.clone(), Match::RouteBack], Verdict::Accept),
+        rule([from_links, net], Verdict::CountedDrop),
+    ];
+    let mut chains = BTreeMap::from([
+        (ChainName::fixed("common"), Chain { rules: common }),
+        (ChainName::fixed("prerouting"), Chain { rules: checks }),
+    ]);
     for (direction, name) in [(Direction::Egress, "egress"), (Direction::Ingress, "ingress")] {
         let jump = rule([], Verdict::Jump(ChainName::fixed("common")));
         let rules = vec![jump, rule([], Verdict::Dispatch(direction))];
@@ -141,8 +154,34 @@ fn base(family: Family) -> Table {
     Table {
         chains,
         dispatch: Direction::ALL.map(|direction| (direction, BTreeMap::new())).into(),
-        ..Table::default()
+        sets: [(TableSet::Links, [link("veth1")].into())].into(),
     }
+}
+
+fn link(name: &str) -> Key {
+    Key::Link(LinkName::new(name).unwrap())
+}
+
+/// The table of bridges, with every form of rule that only it has; these pods' addresses are sources.
+fn bridge(pods: &[u16]) -> Table {
+    let mut table = Table::default();
+    table
+        .sets
+        .insert(TableSet::Links, [link("veth1"), link("veth2")].into());
+    let mut rules = vec![rule([Match::EtherType(0x8100)], Verdict::CountedDrop)];
+    for family in Family::ALL {
+        let addresses = pods.iter().map(|pod| Key::Address(address(family, *pod)));
+        table.sets.insert(TableSet::Sources(family), addresses.collect());
+        let carried = Match::Carries(family);
+        let owned = Match::InTableSet(TableSet::Sources(family));
+        rules.push(rule([carried.clone(), owned], Verdict::Accept));
+        rules.push(rule([carried], Verdict::CountedDrop));
+    }
+    for name in ["prerouting", "between"] {
+        let rules = rules.clone();
+        table.chains.insert(ChainName::fixed(name), Chain { rules });
+    }
+    table
 }
 
 /// Isolates a pod: only what meets the conditions reaches it.
@@ -173,6 +212,7 @@ fn ruleset(pods: &[u16]) -> Ruleset {
         }
         ruleset.tables.insert(TableFamily::of(family), table);
     }
+    ruleset.tables.insert(TableFamily::Bridge, bridge(pods));
     ruleset
 }
 
@@ -444,5 +484,19 @@ fn without_the_capability_it_is_said_what_is_missing() {
         netns::become_nobody();
         let missing = Kernel::open().unwrap_err();
         assert!(matches!(missing, Missing::Capability), "{missing}");
+    });
+}
+
+#[test]
+fn the_table_of_bridges_goes_when_it_is_not_desired() {
+    in_new_netns(|| {
+        let mut kernel = Kernel::open().unwrap();
+        assert_eq!(kernel.bridges(), Bridges::Checked);
+        converge(&mut kernel, &ruleset(&[1]));
+        assert!(kernel.dropped().unwrap().values().all(|count| *count == 0));
+        let mut without = ruleset(&[1]);
+        without.tables.remove(&TableFamily::Bridge);
+        converge(&mut kernel, &without);
+        assert_eq!(kernel.read().unwrap(), Actual::of(&without));
     });
 }
