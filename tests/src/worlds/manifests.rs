@@ -1,6 +1,6 @@
 //! A world as a folder of manifests has it.
 //!
-//! Pure, but for [`ClusterSet::write`].
+//! Nothing but [`ClusterSet::write`] touches files.
 
 use super::{Cluster, ClusterSet};
 use enforcer::offline::Manifests;
