@@ -25,4 +25,5 @@ pub use judge::Judge;
 pub use manifests::Manifests;
 
 #[cfg(test)]
+#[expect(clippy::too_many_lines, reason = "golden verdicts are long")]
 pub mod tests;

@@ -257,7 +257,7 @@ fn versions_and_apis() {
     );
 }
 
-/// C2, P30: a folder whose name is no id is no cluster; files that cannot be read, hidden ones and folders are no manifests.
+/// C2: a folder whose name is no id is no cluster; files that cannot be read, hidden ones and folders are no manifests.
 /// An object that is there twice is the last one.
 #[test]
 fn folders_and_files() {
