@@ -177,3 +177,6 @@ fn shortened(name: &str) -> String {
     let end: String = name.chars().skip(length - half).collect();
     format!("{begin}…{end}")
 }
+
+#[cfg(test)]
+mod tests;
