@@ -134,6 +134,9 @@ impl IntoResponse for NoSurvey {
 /// A gauge by labels.
 type ByLabel<N = i64, A = std::sync::atomic::AtomicI64> = Family<[(&'static str, String); 1], Gauge<N, A>>;
 
+/// A gauge by cluster and kind.
+type ByKind = Family<[(&'static str, String); 2], Gauge>;
+
 impl Admin {
     async fn survey(&self) -> Result<Survey, NoSurvey> {
         let survey = self
@@ -150,8 +153,8 @@ impl Admin {
     fn measures(&self, survey: &Survey) -> prometheus_client::registry::Registry {
         let mut registry = prometheus_client::registry::Registry::with_prefix("bailey_hub");
         self.metrics.register(&mut registry);
-        let (states, pods, namespaces, rejected) = (
-            ByLabel::<i64>::default(),
+        let (rejected, alarms) = (ByKind::default(), ByKind::default());
+        let (states, pods, namespaces) = (
             ByLabel::<i64>::default(),
             ByLabel::<i64>::default(),
             ByLabel::<i64>::default(),
@@ -167,7 +170,12 @@ impl Admin {
             let label = [("cluster", cluster.id.to_string())];
             pods.get_or_create(&label).set(gauge(cluster.pods));
             namespaces.get_or_create(&label).set(gauge(cluster.namespaces));
-            rejected.get_or_create(&label).set(gauge(cluster.rejected));
+            for (counts, family) in [(&cluster.rejected, &rejected), (&cluster.alarms, &alarms)] {
+                for (kind, count) in counts {
+                    let labels = [("cluster", cluster.id.to_string()), ("kind", (*kind).to_owned())];
+                    family.get_or_create(&labels).set(gauge(*count));
+                }
+            }
             if let Some(age) = cluster.age {
                 ages.get_or_create(&label).set(age.as_secs_f64());
             }
@@ -186,6 +194,11 @@ impl Admin {
             "rejected_pieces",
             "Pieces of pods and namespaces that could not be understood and were left out",
             rejected,
+        );
+        registry.register(
+            "alarms",
+            "Addresses and namespaces about which clusters say what cannot be, by kind",
+            alarms,
         );
         registry.register_with_unit(
             "cluster_age",

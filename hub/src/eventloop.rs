@@ -3,6 +3,7 @@
 //! Decides nothing. Whatever it takes in is bounded: feeds wait when it is behind, and requests are turned away.
 
 use crate::handle::{Handle, QUEUED_REQUESTS, Read, Request};
+use crate::inventory::Alarm;
 use crate::machine::{Input, Machine, Output};
 use crate::metrics::Metrics;
 use crate::ranges::PodRanges;
@@ -31,6 +32,8 @@ pub struct EventLoop {
     subscribers: usize,
     members: watch::Sender<Members>,
     metrics: Metrics,
+    /// What was said to be wrong with addresses, and is not over.
+    alarms: BTreeSet<(ClusterName, Alarm)>,
 }
 
 /// The ids of all known clusters; none before the clusters folder was read.
@@ -72,6 +75,7 @@ impl EventLoop {
             subscribers: 0,
             members,
             metrics,
+            alarms: BTreeSet::new(),
         };
         (owner, ends)
     }
@@ -142,8 +146,25 @@ impl EventLoop {
         if !frames.is_empty() {
             let addresses = i64::try_from(self.machine.addresses()).unwrap_or(i64::MAX);
             self.metrics.addresses.set(addresses);
+            self.alarm();
             self.ring.push(frames);
         }
+    }
+}
+
+impl EventLoop {
+    /// Says which alarms are new, and which are over: once each, whatever the number of addresses.
+    fn alarm(&mut self) {
+        let alarms = self.machine.inventory().alarms();
+        let now: BTreeSet<_> = alarms.counts().keys().cloned().collect();
+        for concern @ (cluster, alarm) in now.difference(&self.alarms) {
+            let address = alarms.example(concern);
+            tracing::warn!(%cluster, alarm = alarm.name(), address = ?address, "{}", alarm.meaning());
+        }
+        for (cluster, alarm) in self.alarms.difference(&now) {
+            tracing::info!(%cluster, alarm = alarm.name(), "an alarm is over");
+        }
+        self.alarms = now;
     }
 }
 

@@ -21,8 +21,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+mod alarms;
 mod member;
 
+pub use alarms::{Alarm, Alarms};
 pub use member::{Member, Namespaces};
 
 /// What one connection to a cluster is told by: events of an earlier connection that are still under way count no more.
@@ -55,6 +57,7 @@ pub struct Inventory {
     members: BTreeMap<ClusterName, Member>,
     /// How many members there have ever been.
     joined: u64,
+    alarms: Alarms,
 }
 
 impl Inventory {
@@ -79,6 +82,11 @@ impl Inventory {
             })
             .collect();
         owners.into_iter().collect()
+    }
+
+    /// What is wrong with addresses.
+    pub const fn alarms(&self) -> &Alarms {
+        &self.alarms
     }
 
     /// When each cluster was last heard; one that never was, since it is known.
@@ -253,7 +261,10 @@ impl Inventory {
     }
 
     /// The current published values of what was touched in a cluster.
-    fn changes(&self, cluster: &ClusterName, touched: Touched) -> Vec<Change> {
+    fn changes(&mut self, cluster: &ClusterName, touched: Touched) -> Vec<Change> {
+        for address in &touched.addresses {
+            self.alarms.look(*address, &self.members);
+        }
         let labels = |name: &Arc<str>| {
             let namespace = self.members.get(cluster)?.namespaces().get(name)?;
             Some(Arc::clone(&namespace.labels))

@@ -2,8 +2,10 @@
 //!
 //! Pure.
 
-use crate::inventory::{Inventory, Member};
+use crate::inventory::{Alarm, Inventory, Member};
+use crate::query::{Claim, claim};
 use proto::model::{ClusterName, ClusterState, Revision};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -33,8 +35,10 @@ pub struct ClusterSurvey {
     pub pods: usize,
     /// Its namespaces.
     pub namespaces: usize,
-    /// Pieces of its objects that could not be understood and were left out.
-    pub rejected: usize,
+    /// Pieces of its objects that could not be understood and were left out, by kind.
+    pub rejected: BTreeMap<&'static str, usize>,
+    /// What of its objects cannot be as it is said, by kind.
+    pub alarms: BTreeMap<&'static str, usize>,
     /// Since it was last heard.
     pub age: Option<Duration>,
     /// Since its kubeconfig came.
@@ -46,17 +50,14 @@ impl Survey {
     pub fn new(inventory: &Inventory, revision: Revision, now: Instant) -> Self {
         let cluster = |(id, member): (&ClusterName, &Member)| {
             let age = |since: Instant| now.saturating_duration_since(since);
-            let (pods, rejected_of_pods) = member.pods().iter().fold((0, 0), |(count, rejected), pod| {
-                (count + 1, rejected + pod.rejected.len())
-            });
-            let rejected_of_namespaces: usize = member.namespaces().iter().map(|one| one.rejected.len()).sum();
             ClusterSurvey {
                 id: id.clone(),
                 state: member.state(),
                 trouble: member.trouble(),
-                pods,
+                pods: member.pods().count(),
                 namespaces: member.namespaces().len(),
-                rejected: rejected_of_pods + rejected_of_namespaces,
+                rejected: rejected(member),
+                alarms: alarms(inventory, id, member),
                 age: member.last_heard().map(age),
                 known_for: age(member.known_since()),
             }
@@ -71,6 +72,47 @@ impl Survey {
     pub fn is_ready(&self) -> bool {
         !self.clusters.is_empty() && self.clusters.iter().all(ClusterSurvey::is_ready)
     }
+}
+
+/// The kinds of pieces of pods and namespaces that are left out: addresses that no pod can have (I1, I2, I4), named ports
+/// (I16), labels, and all else.
+const REJECTED: [&str; 4] = ["address", "port", "label", "other"];
+
+fn rejected(member: &Member) -> BTreeMap<&'static str, usize> {
+    let mut rejected = BTreeMap::from(REJECTED.map(|kind| (kind, 0)));
+    let pods = member.pods().iter().flat_map(|pod| &pod.rejected);
+    let namespaces = member.namespaces().iter().flat_map(|namespace| &namespace.rejected);
+    for line in pods.chain(namespaces) {
+        let begins = |fields: &[&str]| fields.iter().any(|field| line.starts_with(field));
+        let kind = if begins(&["status.podIP", "status.hostIP"]) {
+            "address"
+        } else if begins(&["spec.containers", "spec.initContainers"]) {
+            "port"
+        } else if begins(&["metadata.labels"]) {
+            "label"
+        } else {
+            "other"
+        };
+        *rejected.entry(kind).or_default() += 1;
+    }
+    rejected
+}
+
+/// Alarms about addresses, and namespaces without the cluster label (N4) or with another cluster's (N5).
+fn alarms(inventory: &Inventory, id: &ClusterName, member: &Member) -> BTreeMap<&'static str, usize> {
+    let of_addresses = Alarm::ALL.map(|alarm| {
+        let count = inventory.alarms().counts().get(&(id.clone(), alarm));
+        (alarm.name(), count.copied().unwrap_or(0))
+    });
+    let with = |wanted: Claim| {
+        let namespaces = member.namespaces().iter();
+        namespaces.filter(|one| claim(id, &one.labels) == wanted).count()
+    };
+    let of_namespaces = [
+        ("unlabelled_namespace", with(Claim::Missing)),
+        ("mislabelled_namespace", with(Claim::Foreign)),
+    ];
+    of_addresses.into_iter().chain(of_namespaces).collect()
 }
 
 impl ClusterSurvey {

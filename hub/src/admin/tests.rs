@@ -94,7 +94,9 @@ async fn probes_follow_the_hub() {
         "bailey_hub_enforcers_connected{cluster=\"a\"} 1",
         "bailey_hub_subscribers 0",
         "bailey_hub_kubeconfigs_refused 0",
-        "bailey_hub_rejected_pieces{cluster=\"a\"} 0",
+        "bailey_hub_rejected_pieces{cluster=\"a\",kind=\"address\"} 0",
+        "bailey_hub_alarms{cluster=\"a\",kind=\"contested_address\"} 0",
+        "bailey_hub_alarms{cluster=\"a\",kind=\"unlabelled_namespace\"} 1",
     ] {
         assert!(
             metrics.lines().any(|one| one == line),

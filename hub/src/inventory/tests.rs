@@ -442,3 +442,62 @@ fn what_is_published_depends_on_the_objects_and_not_on_the_way_to_them() {
         assert_eq!(world.published.text(), direct.published.text(), "seed {seed}");
     }
 }
+
+/// I5, I6, I7, S113, S120: what cannot be of an address is counted for the clusters that say it, in any order of their words,
+/// and is over when it is.
+#[test]
+fn what_cannot_be_of_addresses_is_counted() {
+    let now = some_instant();
+    let mut words: Vec<(&str, Vec<Pod>)> = vec![
+        (
+            "a",
+            vec![
+                pod("x/one", &["10.0.0.1", "10.0.0.2"], ""),
+                pod("x/two", &["10.0.0.1"], ""),
+            ],
+        ),
+        ("b", vec![pod("x/other", &["10.0.0.2"], "")]),
+        ("c", {
+            let mut neighbour = pod("x/neighbour", &[], "");
+            neighbour.host_addresses = vec!["192.0.2.1".parse().unwrap()];
+            vec![pod("x/forger", &["192.0.2.1"], ""), neighbour]
+        }),
+    ];
+    let mut counted = Vec::new();
+    for _ in 0..3 {
+        words.rotate_left(1);
+        let mut inventory = Inventory::default();
+        for (id, pods) in &words {
+            let id = cluster(id);
+            inventory.connect(&id, Connection(1), String::new(), now);
+            inventory.apply(&id, Connection(1), Observed::Namespaces(Event::Synced(Vec::new())), now);
+            inventory.apply(&id, Connection(1), Observed::Pods(Event::Synced(pods.clone())), now);
+        }
+        counted.push(inventory.alarms().clone());
+        let end = |inventory: &mut Inventory, id: &str, keep: usize| {
+            let mut pods = words.iter().find(|(of, _)| *of == id).unwrap().1.clone();
+            pods.truncate(keep);
+            let list = Observed::Pods(Event::Synced(pods));
+            inventory.apply(&cluster(id), Connection(1), list, now);
+        };
+        end(&mut inventory, "a", 1);
+        end(&mut inventory, "c", 1);
+        let left: Vec<_> = inventory.alarms().counts().keys().cloned().collect();
+        let contested = ["a", "b"].map(|id| (cluster(id), Alarm::Contested));
+        assert_eq!(left, contested);
+        inventory.leave(&cluster("b"), now);
+        assert_eq!(*inventory.alarms(), Alarms::default());
+    }
+    let counts = counted[0].counts().iter();
+    let counts: Vec<_> = counts
+        .map(|((id, alarm), count)| format!("{id} {} {count}", alarm.name()))
+        .collect();
+    let expected = [
+        "a shared_address 1",
+        "a contested_address 1",
+        "b contested_address 1",
+        "c node_address 1",
+    ];
+    assert_eq!(counts, expected);
+    assert!(counted.iter().all(|alarms| *alarms == counted[0]));
+}

@@ -9,7 +9,7 @@ use proto::wire;
 
 /// What a namespace's cluster label says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Claim {
+pub(crate) enum Claim {
     /// The cluster that holds it.
     Own,
     /// Nothing (S105).
@@ -18,7 +18,7 @@ pub(super) enum Claim {
     Foreign,
 }
 
-pub(super) fn claim(cluster: &ClusterName, labels: &Labels) -> Claim {
+pub(crate) fn claim(cluster: &ClusterName, labels: &Labels) -> Claim {
     match labels.get(CLUSTER_LABEL) {
         None => Claim::Missing,
         Some(value) if **value == *cluster.as_str() => Claim::Own,

@@ -55,5 +55,6 @@ fn what_was_left_out_of_objects_is_counted() {
     let mut inventory = Inventory::default();
     join(&mut inventory, "a", now);
     let survey = Survey::new(&inventory, REVISION, now);
-    assert_eq!(survey.clusters[0].rejected, 1);
+    let expected = [("address", 1), ("label", 0), ("other", 0), ("port", 0)];
+    assert_eq!(survey.clusters[0].rejected, BTreeMap::from(expected));
 }
