@@ -16,7 +16,7 @@ pub mod command;
 mod contradiction;
 mod dns;
 mod estate;
-mod finding;
+pub(crate) mod finding;
 mod json;
 mod namespaces;
 mod nobody;

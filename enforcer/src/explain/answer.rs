@@ -4,6 +4,7 @@
 
 use super::ends;
 use super::words::Sentence;
+use crate::lint::finding::make_plain;
 use crate::offline::ends::{End, Probe};
 use crate::policy::Refused;
 use serde::Serialize;
@@ -157,6 +158,51 @@ pub struct Nearest {
     /// All of this would have to be so, each a sentence.
     #[serde(rename = "if")]
     pub conditions: Vec<Sentence>,
+}
+
+impl Answer {
+    /// The same without characters that a terminal obeys: names and labels of manifests may hold any, and can neither
+    /// begin a line nor colour it.
+    pub(super) fn made_plain(mut self) -> Self {
+        let plain = |text: &mut String| make_plain(text, |_| false);
+        [&mut self.from, &mut self.to, &mut self.because]
+            .into_iter()
+            .for_each(plain);
+        for address in &mut self.addresses {
+            address.texts().into_iter().for_each(plain);
+        }
+        for direction in &mut self.directions {
+            plain(&mut direction.end);
+            direction.unjudged.iter_mut().for_each(plain);
+            for subject in &mut direction.subjects {
+                subject.texts().into_iter().for_each(plain);
+            }
+        }
+        self
+    }
+}
+
+impl SubjectAnswer {
+    fn texts(&mut self) -> Vec<&mut String> {
+        let mut texts = vec![&mut self.pod, &mut self.node, &mut self.because];
+        texts.extend(&mut self.claimants);
+        for policy in &mut self.policies {
+            texts.push(&mut policy.policy);
+            let entries = policy
+                .rules
+                .iter_mut()
+                .flat_map(|rule| rule.peers.iter_mut().chain(&mut rule.ports));
+            for entry in entries.flat_map(|list| &mut list.entries) {
+                texts.push(&mut entry.means);
+                texts.extend(entry.fails.iter_mut().flat_map(Sentence::texts));
+            }
+        }
+        if let Some(nearest) = &mut self.nearest {
+            texts.push(&mut nearest.policy);
+            texts.extend(nearest.conditions.iter_mut().flat_map(Sentence::texts));
+        }
+        texts
+    }
 }
 
 impl RuleAnswer {

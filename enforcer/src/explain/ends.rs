@@ -48,6 +48,16 @@ pub struct NotOwner {
     pub because: &'static str,
 }
 
+impl Address {
+    /// What of it comes from manifests.
+    pub(super) fn texts(&mut self) -> Vec<&mut String> {
+        let owners = self.pods.iter_mut();
+        let owners = owners.flat_map(|owner| std::iter::once(&mut owner.pod).chain(&mut owner.node));
+        let others = self.not_owners.iter_mut().map(|other| &mut other.pod);
+        owners.chain(&mut self.nodes).chain(others).collect()
+    }
+}
+
 /// Who has the addresses of a connection; without one, those that the ends list.
 pub(super) fn addresses(set: &ClusterSet, question: &Question, connection: Option<&Connection>) -> Vec<Address> {
     let listed = |end: &End| match end {

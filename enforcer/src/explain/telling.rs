@@ -62,6 +62,7 @@ pub fn answer(set: &ClusterSet, judge: &Judge<'_>, question: &Question) -> Answe
         directions,
         addresses: ends::addresses(set, question, connection.as_ref()),
     }
+    .made_plain()
 }
 
 /// What is to be said if the two readings differ.

@@ -999,3 +999,46 @@ fn json() {
         }
     "#]].assert_eq(&(serde_json::to_string_pretty(&answer).unwrap() + "\n"));
 }
+
+/// P5: names and labels from manifests can neither forge lines nor colours.
+#[test]
+fn nothing_in_manifests_is_obeyed_by_terminals() {
+    let a = r#"
+kind: Pod
+metadata: {namespace: "sh\nop", name: "web\nforged", labels: {app: "a\n\e[32mforged"}}
+spec: {nodeName: "n\n1"}
+status: {phase: Running, podIP: 10.0.0.1}
+---
+kind: Pod
+metadata: {namespace: shop, name: db}
+spec: {nodeName: "n\n1"}
+status: {phase: Running, podIP: 10.0.0.2}
+---
+kind: NetworkPolicy
+metadata: {namespace: shop, name: "p\nforged"}
+spec: {podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}, {"x\ny": 1}]}
+"#;
+    check(
+        &world(&[("a", a)]),
+        ["ip:10.0.0.1", "a/shop/db", "TCP/80"],
+        expect![[r#"
+            ip:10.0.0.1 → a/shop/db  TCP/80 over IPv4: refused by ingress at a
+
+            egress   of ip:10.0.0.1: allowed
+              for a/sh\nop/web\nforged on node a/n\n1: no policy of a selects it for egress
+
+            ingress  of a/shop/db: refused; isolated by shop/p\nforged, which does not admit it
+              shop/p\nforged
+                spec.ingress[0] does not admit it
+                  no  from[0]   pods with app=web in namespace shop of every cluster
+                                the source is in namespace sh\nop and has app=a\n\u{1b}[32mforged
+                  ok  ports     every port and protocol
+                void  spec.ingress[1]["x\ny"]: unknown field; the rule admits nothing
+              shop/p\nforged spec.ingress[0] would admit it if the source were in namespace shop and had app=web
+
+            Addresses
+              source       10.0.0.1  a/sh\nop/web\nforged, on node a/n\n1
+              destination  10.0.0.2  a/shop/db, on node a/n\n1
+        "#]],
+    );
+}

@@ -62,6 +62,11 @@ impl Sentence {
             predicate: predicate.into(),
         }
     }
+
+    /// Its parts.
+    pub(super) fn texts(&mut self) -> [&mut String; 2] {
+        [&mut self.subject, &mut self.predicate]
+    }
 }
 
 impl Display for Sentence {

@@ -113,7 +113,7 @@ impl Finding {
 }
 
 /// Escapes control characters, but those that are kept, and cuts what is too long.
-pub(super) fn make_plain(text: &mut String, kept: impl Fn(char) -> bool) {
+pub(crate) fn make_plain(text: &mut String, kept: impl Fn(char) -> bool) {
     let obeyed = |c: char| c.is_control() && !kept(c);
     if text.contains(obeyed) {
         let escape = |c: char| {
