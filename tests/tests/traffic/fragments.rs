@@ -1,5 +1,6 @@
-//! Datagrams that no link carries in one piece. Crafted fragments are a matter of the enforcer's own kernel tests.
+//! Datagrams that no link carries in one piece, and pieces as only somebody who wants to get past policies makes them.
 
+use super::raw;
 use super::scene::{PATIENCE, SILENCE, Scene, in_both_layouts, pod, pods_named, policy, world};
 use enforcer::ruleset::Family;
 use enforcer::switches::Switches;
@@ -145,4 +146,78 @@ fn pairs() -> impl Iterator<Item = (Family, &'static str)> {
 #[test]
 fn later_fragments_follow_the_first() {
     in_both_layouts(&a_world(), &[], large_datagrams);
+}
+
+/// The forms in which a datagram may come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Form {
+    /// Two pieces, the first as short as can be.
+    Pieces,
+    /// The second of them alone.
+    SecondPiece,
+    /// Behind a chain of extension headers.
+    ExtensionHeaders,
+}
+
+/// Whether the server hears a word of the client's.
+async fn is_heard(scene: &Scene<'_>, form: Form, ear: &UdpSocket, patience: Duration) -> bool {
+    let to = ear.local_addr().unwrap();
+    let (client, from) = scene.at(CLIENT, Family::of(to.ip()));
+    let port = client.fresh_port();
+    let word = format!("{form:?} {port}");
+    let packet = raw::udp(SocketAddr::new(from, port), to, word.as_bytes());
+    let packets = match form {
+        Form::Pieces => raw::fragments(&packet, port).into(),
+        Form::SecondPiece => raw::fragments(&packet, port)[1..].to_vec(),
+        Form::ExtensionHeaders => vec![raw::with_extension_headers(&packet)],
+    };
+    for packet in packets {
+        raw::send(client, to.ip(), packet).await;
+    }
+    let mut datagram = [0; 128];
+    match timeout(patience, ear.recv_from(&mut datagram)).await {
+        Err(_elapsed) => false,
+        Ok(heard) => datagram[..heard.unwrap().0] == *word.as_bytes(),
+    }
+}
+
+async fn crafted(scene: &Scene<'_>) {
+    let _range = scene.range(&[CLIENT, SERVER, FAR], &["ICMP/0/4", "ICMP/0/6"]).await;
+    let mut ears = Vec::new();
+    for (family, to) in pairs() {
+        for port in [PORT, CLOSED_BY_POLICY] {
+            let (station, address) = scene.at(to, family);
+            let bound = station.spawn(UdpSocket::bind(SocketAddr::new(address, port)));
+            ears.push((family, port, bound.await.unwrap().unwrap()));
+        }
+    }
+    let forms = |family| match family {
+        Family::V4 => &[Form::Pieces][..],
+        Family::V6 => &[Form::Pieces, Form::ExtensionHeaders],
+    };
+    for (family, port, ear) in &ears {
+        for form in forms(*family) {
+            assert!(
+                is_heard(scene, *form, ear, PATIENCE).await,
+                "{form:?} to {port} without policies"
+            );
+        }
+    }
+    scene.enforce(Switches::default());
+    for (family, port, ear) in &ears {
+        let what = format!("{:?} {family:?} to {}", scene.layout, ear.local_addr().unwrap());
+        for form in forms(*family) {
+            let allowed = *port == PORT;
+            let patience = if allowed { PATIENCE } else { SILENCE };
+            assert_eq!(is_heard(scene, *form, ear, patience).await, allowed, "{form:?} {what}");
+        }
+        assert!(!is_heard(scene, Form::SecondPiece, ear, SILENCE).await, "{what}");
+    }
+}
+
+/// S78, K1: a first fragment of eight bytes is judged by the ports in it, and the rest with it; a later one alone goes
+/// nowhere; behind extension headers the ports are found.
+#[test]
+fn crafted_pieces_are_judged_as_the_whole_would_be() {
+    in_both_layouts(&a_world(), &[], crafted);
 }

@@ -110,3 +110,50 @@ fn link_address(index: i32) -> SockAddr {
         SockAddr::new(storage, size_of::<libc::sockaddr_ll>() as libc::socklen_t)
     }
 }
+
+/// IANA's numbers of two extension headers of IPv6.
+const FRAGMENT: u8 = 44;
+const DESTINATION_OPTIONS: u8 = 60;
+/// A header of destination options that says nothing: what follows, no further eight bytes, PadN of four bytes.
+const NO_OPTIONS: [u8; 7] = [0, 1, 4, 0, 0, 0, 0];
+
+/// An IP packet in two pieces, the first with as few bytes of it as there may be: eight, which hold the ports of UDP.
+pub fn fragments(packet: &[u8], id: u16) -> [Vec<u8>; 2] {
+    let header = if packet[0] >> 4 == 4 { 20 } else { 40 };
+    let (first, rest) = packet[header..].split_at(8);
+    [(first, 0, true), (rest, 1, false)].map(|(piece, offset, more)| {
+        let mut bytes = packet[..header].to_vec();
+        if header == 20 {
+            let length = u16::try_from(header + piece.len()).unwrap();
+            bytes[2..4].copy_from_slice(&length.to_be_bytes());
+            bytes[4..6].copy_from_slice(&id.to_be_bytes());
+            bytes[6..8].copy_from_slice(&(u16::from(more) << 13 | offset).to_be_bytes());
+            bytes[10..12].fill(0);
+            let sum = checksum(bytes.iter().copied());
+            bytes[10..12].copy_from_slice(&sum.to_be_bytes());
+        } else {
+            let length = u16::try_from(8 + piece.len()).unwrap();
+            bytes[4..6].copy_from_slice(&length.to_be_bytes());
+            let next = std::mem::replace(&mut bytes[6], FRAGMENT);
+            let place = (offset << 3 | u16::from(more)).to_be_bytes();
+            bytes.extend([next, 0, place[0], place[1], 0, 0]);
+            bytes.extend(id.to_be_bytes());
+        }
+        bytes.extend(piece);
+        bytes
+    })
+}
+
+/// An IPv6 packet with headers between its own and what it carries.
+pub fn with_extension_headers(packet: &[u8]) -> Vec<u8> {
+    let mut bytes = packet[..40].to_vec();
+    let length = u16::try_from(packet.len() - 40 + 16).unwrap();
+    bytes[4..6].copy_from_slice(&length.to_be_bytes());
+    let next = std::mem::replace(&mut bytes[6], DESTINATION_OPTIONS);
+    for next in [DESTINATION_OPTIONS, next] {
+        bytes.push(next);
+        bytes.extend(NO_OPTIONS);
+    }
+    bytes.extend(&packet[40..]);
+    bytes
+}
