@@ -356,7 +356,9 @@ fn two_entries_meant_as_one() {
             0 errors, 1 warning, 1 note
         "#]],
     );
+    // The policy's own namespace has such pods, so that the second entry by itself makes sense, whoever else has them.
     let web = "{podSelector: {matchLabels: {app: web}}}";
+    let world = world.pod("b/pay/web", "{app: web}", &["10.2.0.5"]);
     silent(
         &world.clone().policy("a/shop/db", &ingress(&format!("{pay}, {web}"))),
         &rules,
