@@ -34,31 +34,53 @@ pub fn judge_all(judge: &str, cases: &[Case], tables: impl Fn(&Question<'_>) -> 
                 ends: &state.ends,
                 probes: &state.expected.iter().map(|table| table.probe).collect::<Vec<_>>(),
             };
-            wrong += &differences(judge, case, state, &state.ends, &state.expected, &tables(&question));
+            let answer = Answer {
+                judge,
+                ends: &state.ends,
+                expected: &state.expected,
+                got: &tables(&question),
+            };
+            wrong += &answer.differences(case, state);
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
-/// What a judge says otherwise than a case expects: the case, and a line for each cell.
-pub fn differences(judge: &str, case: &Case, state: &State, ends: &[End], expected: &[Table], got: &[Table]) -> String {
-    let mut cells = String::new();
-    for (expected, got) in expected.iter().zip(got) {
-        for (from, row) in ends.iter().enumerate() {
-            for (to, column) in ends.iter().enumerate() {
-                let [meant, is] = [expected, got].map(|table| table.rows[from][to]);
-                if meant != is {
-                    let probe = expected.probe;
-                    cells += &format!("  {row} -> {column} {probe}: {meant:?} expected, {is:?} by {judge}\n");
+/// What a judge says of a state, beside what is expected.
+pub struct Answer<'a> {
+    pub judge: &'a str,
+    pub ends: &'a [End],
+    pub expected: &'a [Table],
+    pub got: &'a [Table],
+}
+
+impl Answer<'_> {
+    /// What is not as the case expects: the case, and a line for each cell.
+    pub fn differences(&self, case: &Case, state: &State) -> String {
+        let Self {
+            judge,
+            ends,
+            expected,
+            got,
+        } = self;
+        let mut cells = String::new();
+        for (expected, got) in expected.iter().zip(*got) {
+            for (from, row) in ends.iter().enumerate() {
+                for (to, column) in ends.iter().enumerate() {
+                    let [meant, is] = [expected, got].map(|table| table.rows[from][to]);
+                    if meant != is {
+                        let probe = expected.probe;
+                        cells += &format!("  {row} -> {column} {probe}: {meant:?} expected, {is:?} by {judge}\n");
+                    }
                 }
             }
         }
+        if cells.is_empty() {
+            return cells;
+        }
+        let then = if state.title.is_empty() { "" } else { " Then: " };
+        format!("{}: {}{then}{}\n{cells}", case.file, case.title, state.title)
     }
-    if cells.is_empty() {
-        return cells;
-    }
-    let then = if state.title.is_empty() { "" } else { " Then: " };
-    format!("{}: {}{then}{}\n{cells}", case.file, case.title, state.title)
 }
 
 /// As `enforcer matrix` judges, from files.

@@ -1,7 +1,7 @@
 //! Cases by packets. Those that need the same hosts share a network, one after the other, so that each is also an update
 //! of the one before; several networks work side by side.
 
-use crate::judges::{self, differences};
+use crate::judges::{self, Answer};
 use enforcer::offline::ends::{End, Probe, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -97,7 +97,13 @@ fn show(scenes: &[Scene<'_>], layout: Layout) -> String {
             let expected: Vec<Table> = state.expected.iter().map(|table| only(table, &located)).collect();
             let probes: Vec<Probe> = expected.iter().map(|table| table.probe).collect();
             let got = range.judge_these(&probes).await.unwrap();
-            wrong += &differences("packets", case, state, range.ends(), &expected, &got);
+            let answer = Answer {
+                judge: "packets",
+                ends: range.ends(),
+                expected: &expected,
+                got: &got,
+            };
+            wrong += &answer.differences(case, state);
         }
         wrong
     });
