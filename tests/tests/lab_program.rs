@@ -96,6 +96,125 @@ fn the_demo_tells_all_stories_in_both_layouts() {
     }
 }
 
+/// Pods that run, wait, leave, have finished, are on no node or on their node's network; a namespace that another cluster
+/// has too, and one that claims to be another cluster's.
+const CLUSTER_A: &str = r#"
+{kind: Namespace, apiVersion: v1, metadata: {name: x, labels: {cluster.clusterset.k8s.io/cluster-name: a}}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: web, namespace: x, labels: {app: web}}, spec: {nodeName: n1}, status: {phase: Running, podIPs: [{ip: 10.1.0.1}, {ip: "fd00:1::1"}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: waiting, namespace: x, labels: {app: web}}, spec: {nodeName: n2}, status: {phase: Pending, podIPs: [{ip: 10.1.0.2}, {ip: "fd00:1::2"}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: leaving, namespace: x, labels: {app: web}, deletionTimestamp: "2025-01-01T00:00:00Z", deletionGracePeriodSeconds: 30}, spec: {nodeName: n1}, status: {phase: Running, podIPs: [{ip: 10.1.0.3}, {ip: "fd00:1::3"}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: done, namespace: x, labels: {app: web}}, spec: {nodeName: n1}, status: {phase: Succeeded, podIPs: [{ip: 10.1.0.4}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: adrift, namespace: x, labels: {app: web}, deletionTimestamp: "2025-01-01T00:00:00Z"}, status: {phase: Running, podIPs: [{ip: 10.1.0.5}, {ip: "fd00:1::5"}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: db, namespace: x, labels: {app: db}}, spec: {nodeName: n2}, status: {phase: Running, podIPs: [{ip: 10.1.0.6}, {ip: "fd00:1::6"}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: host, namespace: x, labels: {app: web}}, spec: {nodeName: n1, hostNetwork: true}, status: {phase: Running, podIPs: [{ip: 192.0.2.1}, {ip: "fd00:40::1"}]}}
+---
+kind: NetworkPolicy
+apiVersion: networking.k8s.io/v1
+metadata: {name: db, namespace: x}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress:
+  - from: [{podSelector: {matchLabels: {app: web}}}]
+    ports: [{protocol: SCTP, port: 38}]
+  - from: [{namespaceSelector: {matchLabels: {cluster.clusterset.k8s.io/cluster-name: a}}}]
+    ports: [{port: 80}]
+  - from: [{ipBlock: {cidr: 198.51.100.7/32}}]
+---
+kind: NetworkPolicy
+apiVersion: networking.k8s.io/v1
+metadata: {name: leaving, namespace: x}
+spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{podSelector: {}}]}]}
+"#;
+const CLUSTER_B: &str = r#"
+{kind: Namespace, apiVersion: v1, metadata: {name: x, labels: {cluster.clusterset.k8s.io/cluster-name: a}}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: web, namespace: x, labels: {app: web}}, spec: {nodeName: n1}, status: {phase: Running, podIPs: [{ip: 10.2.0.1}, {ip: "fd00:2::1"}]}}
+"#;
+
+/// Hosts outside, a pod by its address, and a node by its own.
+const ENDS: &str = "
+a/x/web
+a/x/waiting
+a/x/leaving
+a/x/done
+a/x/adrift
+a/x/db
+a/x/host
+b/x/web
+ip:198.51.100.7
+ip:2001:db8::7
+ip:10.2.0.1
+ip:192.0.2.1
+";
+
+/// `lab matrix` and `enforcer matrix` of the same arguments: what they print.
+fn both_matrices(arguments: &[&str]) -> [String; 2] {
+    let enforcer = Path::new(env!("CARGO_BIN_EXE_lab")).with_file_name("enforcer");
+    // The lab comes first: it builds the enforcer that the other one is.
+    [lab(), Command::new(enforcer)].map(|mut program| {
+        let ended = program.arg("matrix").args(arguments).stderr(Stdio::inherit()).output();
+        let ended = ended.unwrap();
+        assert!(ended.status.success(), "{arguments:?}: {}", ended.status);
+        String::from_utf8(ended.stdout).unwrap()
+    })
+}
+
+/// S19, S80, S81, S82, S106, I12: API servers, hub and enforcers come to what `enforcer matrix` says of the same
+/// manifests, by packets of TCP, SCTP and ICMP, with whatever switches; both print the same.
+#[test]
+fn a_matrix_by_packets_is_the_one_by_manifests() {
+    let folder = tempfile::tempdir().unwrap();
+    for (cluster, manifest) in [("a", CLUSTER_A), ("b", CLUSTER_B)] {
+        std::fs::create_dir(folder.path().join(cluster)).unwrap();
+        std::fs::write(folder.path().join(cluster).join("all.yaml"), manifest).unwrap();
+    }
+    let ends = folder.path().join("ends");
+    std::fs::write(&ends, ENDS).unwrap();
+    let (dir, ends) = (folder.path().to_str().unwrap(), ends.to_str().unwrap());
+    let common = [
+        dir,
+        "--ends",
+        ends,
+        "--probe=TCP/80",
+        "--probe=SCTP/38/6",
+        "--probe=ICMP/0",
+    ];
+    let mut seen = std::collections::BTreeSet::new();
+    for switches in [
+        [
+            "--format=table",
+            "--bare-pod-selector=clusterset",
+            "--cluster-label-mode=verify",
+        ],
+        [
+            "--format=json",
+            "--bare-pod-selector=clusterset",
+            "--cluster-label-mode=verify",
+        ],
+        [
+            "--format=json",
+            "--bare-pod-selector=local",
+            "--cluster-label-mode=verify",
+        ],
+        [
+            "--format=json",
+            "--bare-pod-selector=clusterset",
+            "--cluster-label-mode=literal",
+        ],
+    ] {
+        let [packets, manifests] = both_matrices(&[common.as_slice(), &switches].concat());
+        assert_eq!(packets, manifests, "{switches:?}");
+        assert!(seen.insert(packets), "{switches:?} makes a difference");
+    }
+}
+
 #[test]
 fn ctrl_c_ends_everything() {
     let (mut lab, folder, children) = up(&stories());
