@@ -20,7 +20,7 @@ use enforcer::ruleset::Family;
 use packets::stage::Stage;
 use std::collections::BTreeMap;
 use tests::lab::layout::Layout;
-use tests::oracle::{OwnNode, Switches};
+use tests::oracle::Switches;
 use tests::worlds::{ClusterSet, PORTS};
 
 /// How many worlds are built by default, in each layout.
@@ -63,10 +63,7 @@ fn probes(seed: u64) -> Vec<Probe> {
 
 /// The switches by which a world is judged.
 fn switches(seed: u64) -> Switches {
-    Switches {
-        own_node: OwnNode::Allow,
-        ..Switches::random(&mut fastrand::Rng::with_seed(seed))
-    }
+    Switches::random(&mut fastrand::Rng::with_seed(seed))
 }
 
 /// What is easily got wrong, and how often it was seen.
