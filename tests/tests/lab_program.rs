@@ -166,7 +166,7 @@ fn both_matrices(arguments: &[&str]) -> [String; 2] {
     })
 }
 
-/// S19, S68, S80, S81, S82, S106, I12: API servers, hub and enforcers come to what `enforcer matrix` says of the same
+/// S19, S80, S81, S82, S106, I12: API servers, hub and enforcers come to what `enforcer matrix` says of the same
 /// manifests, by packets of TCP, SCTP and ICMP, with whatever switches; both print the same.
 #[test]
 fn a_matrix_by_packets_is_the_one_by_manifests() {

@@ -90,10 +90,6 @@ fn note(seen: &mut Seen, stage: &Stage<'_>, table: &Table) {
                 "from its node to a pod that others do not reach",
                 stage.is_own_node(from, to) && isolated,
             );
-            count(
-                "refused to its own node",
-                stage.is_own_node(to, from) && verdict == Verdict::Refused,
-            );
         }
     }
 }
