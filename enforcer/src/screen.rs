@@ -57,6 +57,28 @@ impl Ink {
     }
 }
 
+/// The most characters of a name or reason that are shown, 4,000: nobody says how long those of manifests are.
+const MAX_TEXT: usize = 4_000;
+
+/// Escapes control characters, but those that are kept, and cuts what is too long.
+pub fn make_plain(text: &mut String, kept: impl Fn(char) -> bool) {
+    let obeyed = |c: char| c.is_control() && !kept(c);
+    if text.contains(obeyed) {
+        let escape = |c: char| {
+            if obeyed(c) {
+                c.escape_default().to_string()
+            } else {
+                c.to_string()
+            }
+        };
+        *text = text.chars().map(escape).collect();
+    }
+    if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
 /// Prints an answer and the end of its line. That nobody reads it to the end is fine.
 ///
 /// # Errors

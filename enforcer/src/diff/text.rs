@@ -4,7 +4,7 @@
 
 use super::changes::{Causes, Change, Changes, Turn};
 use crate::offline::ends::{End, Probe};
-use crate::screen::{Ink, Tone};
+use crate::screen::{self, Ink, Tone};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -40,7 +40,7 @@ pub fn answer(changes: &Changes, ink: Ink) -> String {
 }
 
 fn group(text: &mut String, causes: &Causes, changes: &[Change], ink: Ink) {
-    let names: Vec<String> = causes.iter().map(ToString::to_string).collect();
+    let names: Vec<String> = causes.iter().map(plain).collect();
     let names = match names.as_slice() {
         [] => "something else".to_owned(),
         names => names.join(", "),
@@ -130,9 +130,16 @@ fn alike<'a>(pairs: impl Iterator<Item = (Probe, &'a End, &'a End)>) -> Vec<(Pro
 
 /// The first few, and how many more.
 fn some(ends: &[&End]) -> String {
-    let shown: Vec<String> = ends.iter().take(MAX_NAMES).map(ToString::to_string).collect();
+    let shown: Vec<String> = ends.iter().take(MAX_NAMES).map(|end| plain(end)).collect();
     match ends.len().saturating_sub(MAX_NAMES) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
+}
+
+/// A name as it can be shown.
+fn plain(name: &impl ToString) -> String {
+    let mut name = name.to_string();
+    screen::make_plain(&mut name, |_| false);
+    name
 }

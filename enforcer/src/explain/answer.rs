@@ -4,9 +4,9 @@
 
 use super::ends;
 use super::words::Sentence;
-use crate::lint::finding::make_plain;
 use crate::offline::ends::{End, Probe};
 use crate::policy::Refused;
+use crate::screen::make_plain;
 use serde::Serialize;
 
 /// What was asked.

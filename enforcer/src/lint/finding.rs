@@ -2,6 +2,7 @@
 //!
 //! Pure. Knows no manifests and no output format.
 
+use crate::screen;
 use proto::model::ClusterName;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -95,39 +96,17 @@ pub struct Finding {
     pub instead: Option<String>,
 }
 
-/// The most characters of one text of a finding, 4,000: names are those of manifests, and nobody says how long they are.
-const MAX_TEXT: usize = 4_000;
-
 impl Finding {
     /// As it can be shown: on a line where it should be one, without what a terminal would obey, and not endless (P5).
     fn made_plain(mut self) -> Self {
         let texts = [&mut self.subject.name, &mut self.field, &mut self.happens];
         for text in texts.into_iter() {
-            make_plain(text, |_| false);
+            screen::make_plain(text, |_| false);
         }
         if let Some(instead) = &mut self.instead {
-            make_plain(instead, |c| c == '\n');
+            screen::make_plain(instead, |c| c == '\n');
         }
         self
-    }
-}
-
-/// Escapes control characters, but those that are kept, and cuts what is too long.
-pub(crate) fn make_plain(text: &mut String, kept: impl Fn(char) -> bool) {
-    let obeyed = |c: char| c.is_control() && !kept(c);
-    if text.contains(obeyed) {
-        let escape = |c: char| {
-            if obeyed(c) {
-                c.escape_default().to_string()
-            } else {
-                c.to_string()
-            }
-        };
-        *text = text.chars().map(escape).collect();
-    }
-    if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
-        text.truncate(end);
-        text.push('…');
     }
 }
 

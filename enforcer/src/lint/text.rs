@@ -2,8 +2,8 @@
 //!
 //! Pure. Colour only repeats what the words say.
 
-use super::finding::{Finding, Findings, Location, Severity, Subject, make_plain};
-use crate::screen::{Ink, Tone};
+use super::finding::{Finding, Findings, Location, Severity, Subject};
+use crate::screen::{self, Ink, Tone};
 use std::fmt::Write as _;
 
 /// How far the lines of a finding stand from the margin.
@@ -46,7 +46,7 @@ fn heading(out: &mut String, subject: &Subject, ink: Ink) {
     let place = subject.location.as_ref().filter(|location| location.document.is_some());
     let place = place.map(|Location { file, line, .. }| {
         let mut file = file.clone();
-        make_plain(&mut file, |_| false);
+        screen::make_plain(&mut file, |_| false);
         format!("{file}:{line}")
     });
     let _ = match (subject.kind, place) {

@@ -3,7 +3,7 @@
 //! Pure. A table that no screen shows is folded: by namespace, else by cluster.
 
 use super::ends::{End, Table, Verdict};
-use crate::screen::{Ink, Tone};
+use crate::screen::{self, Ink, Tone};
 use std::fmt::Write as _;
 
 /// The most rows and columns that a table has before it is folded. With names of usual length that is 170 characters.
@@ -166,11 +166,13 @@ fn grid(title: &str, names: Vec<String>, rows: Vec<Vec<Cell>>, ink: Ink) -> Stri
     text
 }
 
-/// A name without its middle, if it is long.
+/// A name as it can be shown, without its middle if it is long.
 fn shortened(name: &str) -> String {
+    let mut name = name.to_owned();
+    screen::make_plain(&mut name, |_| false);
     let length = name.chars().count();
     if length <= MAX_NAME {
-        return name.to_owned();
+        return name;
     }
     let half = (MAX_NAME - 1) / 2;
     let begin: String = name.chars().take(half).collect();

@@ -5,6 +5,7 @@
 use super::clusterset::ClusterSet;
 use super::ends::{self, End};
 use super::manifests::{Manifests, ReadError};
+use crate::screen;
 use crate::switches::Switches;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -57,10 +58,9 @@ pub fn clusterset(dir: &Path, switches: Switches) -> Result<ClusterSet, ReadErro
     let set = ClusterSet::new(&manifests, switches);
     let complaints = manifests.complaints.iter().chain(set.complaints());
     for complaint in complaints.clone().take(MAX_COMPLAINTS) {
-        eprintln!(
-            "enforcer: {}",
-            dir.join("").display().to_string() + &complaint.to_string()
-        );
+        let mut line = format!("{}{complaint}", dir.join("").display());
+        screen::make_plain(&mut line, |_| false);
+        eprintln!("enforcer: {line}");
     }
     let count = complaints.count();
     if count > MAX_COMPLAINTS {

@@ -189,8 +189,13 @@ impl Manifests {
     }
 }
 
+/// What is no regular file, such as a pipe or a device, may have no end.
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let size = std::fs::metadata(path)?.len();
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let size = metadata.len();
     if size > MAX_FILE_BYTES {
         return Err(io::Error::other(format!("{size} bytes are more than {MAX_FILE_BYTES}")));
     }

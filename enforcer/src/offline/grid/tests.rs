@@ -67,3 +67,11 @@ fn many_ends_are_folded_by_namespace_and_too_many_namespaces_by_cluster() {
 
         . allowed   X refused   - no such traffic          1196 allowed, 1205 refused"#]].assert_eq(&matrix(&ends, &[table(&ends, deny)], Ink::Plain));
 }
+
+/// P5: names are data, not commands to a terminal.
+#[test]
+fn names_do_not_colour() {
+    let ends = ["a/shop/\x1b[31mweb\nb".parse().unwrap()];
+    let shown = matrix(&ends, &[table(&ends, |_, _| Verdict::Allowed)], Ink::Plain);
+    assert!(shown.contains(r"a/shop/\u{1b}[31mweb\nb"), "{shown}");
+}

@@ -283,6 +283,7 @@ fn folders_and_files() {
         fs::write(path, text).unwrap();
     }
     std::os::unix::fs::symlink("nowhere", dir.path().join("a/gone.yaml")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", dir.path().join("a/zero.yaml")).unwrap();
     fs::create_dir(dir.path().join("empty")).unwrap();
     let manifests = Manifests::read(dir.path()).unwrap();
     let mut text = String::new();
@@ -305,6 +306,7 @@ fn folders_and_files() {
         a: Pod default/json null a/3.json
         ! -b: "-b" is no cluster id: it must be a label value of 1 to 63 characters, letters, digits, '-', '_' and '.', beginning and ending with a letter or digit; nothing of this folder is judged
         ! a/gone.yaml: cannot read this file: No such file or directory (os error 2); nothing of it is judged
+        ! a/zero.yaml: cannot read this file: it is no regular file; nothing of it is judged
         ! a/2.yml, document 1, Pod default/web: the same object stands in a/1.yaml, document 1: the last one counts
     "#]].assert_eq(&text);
     assert_eq!(
