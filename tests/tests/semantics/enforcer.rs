@@ -65,11 +65,13 @@ pub enum Happening {
     Planned,
     /// The kernel failed.
     KernelFailed,
+    /// It knew a cluster from before the hub began anew when that cluster left and came back.
+    SawReturn,
 }
 
 impl Happening {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Snapshot,
         Self::Resumed,
         Self::CutInSnapshot,
@@ -77,6 +79,7 @@ impl Happening {
         Self::FollowedOwnCluster,
         Self::Planned,
         Self::KernelFailed,
+        Self::SawReturn,
     ];
 }
 
@@ -244,6 +247,7 @@ impl Enforcer {
                     continue;
                 }
                 Output::Say(Notice::HubSenseless { reason }) => panic!("{reason}"),
+                Output::Say(Notice::KernelChanged) => panic!("nobody else has changed the kernel"),
                 Output::Resubscribe | Output::Say(_) | Output::Enforced { .. } => continue,
             };
             self.hear(answer, now, rng);
@@ -277,7 +281,8 @@ impl Enforcer {
         }
     }
 
-    fn note(&mut self, happening: Happening) {
+    /// It happened.
+    pub fn note(&mut self, happening: Happening) {
         *self.happened.entry(happening).or_default() += 1;
     }
 }

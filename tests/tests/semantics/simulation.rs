@@ -3,7 +3,7 @@
 //! Watches repeat, relist and skip; clusters join, leave and change credentials; streams are cut anywhere and resumed;
 //! the hub starts anew; kernels fail. In the end all is said, and what counts is where each enforcer has got to.
 
-use super::enforcer::{Enforcer, LONG, Outcome, Stream};
+use super::enforcer::{Enforcer, Happening, LONG, Outcome, Stream};
 use super::history::{Feed, History};
 use enforcer::switches::Switches;
 use fastrand::Rng;
@@ -32,6 +32,8 @@ struct Source {
     namespaces: Feed<Namespace>,
     /// Whether it is a member in the end.
     stays: bool,
+    /// Whether in the end it has left and come back, and nothing of it is known any more.
+    returns: bool,
     is_member: bool,
 }
 
@@ -52,12 +54,13 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Of `world` in the end, for these nodes; what comes before is random.
+    /// Of `world` in the end, for these nodes; what comes before is random. A cluster that returns, of which there are no
+    /// nodes, has come back in the end, and has said nothing yet.
     #[expect(
         clippy::disallowed_methods,
         reason = "an Instant comes from nowhere else; only differences to it count"
     )]
-    pub fn new(world: &ClusterSet, switches: Switches, nodes: &[NodeName], seed: u64) -> Self {
+    pub fn new(world: &ClusterSet, switches: Switches, nodes: &[NodeName], returns: Option<&str>, seed: u64) -> Self {
         let now = Instant::now();
         let mut rng = Rng::with_seed(seed);
         let (earlier, detour) = (ClusterSet::random(rng.u64(..)), ClusterSet::random(rng.u64(..)));
@@ -81,6 +84,7 @@ impl Simulation {
             pods: pods(history),
             namespaces: namespaces(history),
             stays: world.clusters.contains_key(*name),
+            returns: Some(name.as_str()) == returns,
             is_member: false,
         });
         let enforcers = nodes.iter().map(|node| {
@@ -105,6 +109,9 @@ impl Simulation {
         for _ in 0..STEPS {
             self.step();
         }
+        if self.sources.iter().any(|source| source.returns) {
+            self.leave_and_return();
+        }
         self.finish();
         let outcome = |(node, enforcer): (NodeName, Enforcer)| (node, enforcer.into_outcome());
         self.enforcers.into_iter().map(outcome).collect()
@@ -114,22 +121,13 @@ impl Simulation {
         let Self {
             rng,
             now,
-            epoch,
             sources,
             hub,
             enforcers,
+            ..
         } = self;
         match rng.u16(..1000) {
-            0..10 => {
-                *epoch += 1;
-                *hub = Hub::new(Epoch(*epoch), *now);
-                for source in sources {
-                    source.restart();
-                }
-                for enforcer in enforcers.values_mut() {
-                    enforcer.cut(*now, rng);
-                }
-            }
+            0..10 => self.restart_hub(),
             10..30 => *now += LONG,
             30..200 => *now += Duration::from_micros(rng.u64(..20_000)),
             200..500 => {
@@ -146,15 +144,58 @@ impl Simulation {
         self.hub.handle(Input::Timer, self.now);
     }
 
+    /// Another process, which knows nothing and has another epoch.
+    fn restart_hub(&mut self) {
+        self.epoch += 1;
+        self.hub = Hub::new(Epoch(self.epoch), self.now);
+        for source in &mut self.sources {
+            source.restart();
+        }
+        for enforcer in self.enforcers.values_mut() {
+            enforcer.cut(self.now, &mut self.rng);
+        }
+    }
+
+    /// All know the cluster that returns; then the hub begins anew, and the cluster leaves and comes back before it has said
+    /// anything. Both are told at once.
+    fn leave_and_return(&mut self) {
+        for source in &mut self.sources {
+            source.say_all(&mut self.hub, self.now, &mut self.rng);
+        }
+        self.all_hear();
+        self.restart_hub();
+        for source in self.sources.iter_mut().filter(|source| !source.returns) {
+            source.say_all(&mut self.hub, self.now, &mut self.rng);
+        }
+        let mut returning = self.sources.iter_mut().filter(|source| source.returns);
+        let returning = returning.next().expect("one returns");
+        returning.connect(&mut self.hub, self.now);
+        self.all_hear();
+        for enforcer in self.enforcers.values_mut() {
+            enforcer.note(Happening::SawReturn);
+        }
+        let returning = self.sources.iter_mut().filter(|source| source.returns);
+        for source in returning {
+            let cluster = source.name.clone();
+            self.hub.handle(Input::Left { cluster }, self.now);
+            source.connect(&mut self.hub, self.now);
+        }
+    }
+
+    /// All hear what has been said.
+    fn all_hear(&mut self) {
+        self.now += LONG;
+        self.hub.handle(Input::Timer, self.now);
+        for enforcer in self.enforcers.values_mut() {
+            while enforcer.listen(&mut self.hub, self.now, &mut self.rng) {}
+        }
+    }
+
     /// All that is left to say is said.
     fn finish(&mut self) {
         let rng = &mut self.rng;
-        for source in &mut self.sources {
-            while !(source.is_member && source.pods.is_done() && source.namespaces.is_done()) {
-                source.step(&mut self.hub, self.now, rng);
-            }
-            source.say(&mut self.hub, Observed::Pods(Event::Heard), self.now);
-            source.say(&mut self.hub, Observed::Namespaces(Event::Heard), self.now);
+        for source in self.sources.iter_mut().filter(|source| !source.returns) {
+            source.say_all(&mut self.hub, self.now, rng);
             if !source.stays {
                 let cluster = source.name.clone();
                 self.hub.handle(Input::Left { cluster }, self.now);
@@ -187,15 +228,7 @@ impl Source {
             return;
         }
         if !self.is_member || rng.u8(..24) == 0 {
-            self.restart();
-            self.is_member = true;
-            self.connection += 1;
-            let input = Input::Connected {
-                cluster: self.name.clone(),
-                connection: Connection(self.connection),
-                server: String::new(),
-            };
-            return hub.handle(input, now);
+            return self.connect(hub, now);
         }
         let observed = if rng.bool() {
             Observed::Pods(self.pods.next(rng))
@@ -203,6 +236,27 @@ impl Source {
             Observed::Namespaces(self.namespaces.next(rng))
         };
         self.say(hub, observed, now);
+    }
+
+    fn connect(&mut self, hub: &mut Hub, now: Instant) {
+        self.restart();
+        self.is_member = true;
+        self.connection += 1;
+        let input = Input::Connected {
+            cluster: self.name.clone(),
+            connection: Connection(self.connection),
+            server: String::new(),
+        };
+        hub.handle(input, now);
+    }
+
+    /// All that it has to say.
+    fn say_all(&mut self, hub: &mut Hub, now: Instant, rng: &mut Rng) {
+        while !(self.is_member && self.pods.is_done() && self.namespaces.is_done()) {
+            self.step(hub, now, rng);
+        }
+        self.say(hub, Observed::Pods(Event::Heard), now);
+        self.say(hub, Observed::Namespaces(Event::Heard), now);
     }
 
     fn say(&self, hub: &mut Hub, observed: Observed, now: Instant) {
