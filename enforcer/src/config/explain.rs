@@ -58,7 +58,7 @@ pub(super) struct ExplainFlags {
     switches: SwitchFlags,
 
     /// How to answer
-    #[arg(long, value_name = "FORMAT", env = "BAILEY_ENFORCER_FORMAT", value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_name = "FORMAT", env = "BAILEY_ENFORCER_EXPLAIN_FORMAT", value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 

@@ -48,7 +48,7 @@ pub(super) struct MatrixFlags {
     switches: SwitchFlags,
 
     /// How to answer
-    #[arg(long, value_name = "FORMAT", env = "BAILEY_ENFORCER_FORMAT", value_enum, default_value_t = Format::Table)]
+    #[arg(long, value_name = "FORMAT", env = "BAILEY_ENFORCER_MATRIX_FORMAT", value_enum, default_value_t = Format::Table)]
     format: Format,
 }
 
@@ -90,7 +90,7 @@ pub(super) struct DiffFlags {
     switches: SwitchFlags,
 
     /// How to answer
-    #[arg(long, value_name = "FORMAT", env = "BAILEY_ENFORCER_FORMAT", value_enum, default_value_t = diff::Format::Text)]
+    #[arg(long, value_name = "FORMAT", env = "BAILEY_ENFORCER_DIFF_FORMAT", value_enum, default_value_t = diff::Format::Text)]
     format: diff::Format,
 }
 
