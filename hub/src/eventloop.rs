@@ -3,14 +3,14 @@
 //! Decides nothing. Whatever it takes in is bounded: feeds wait when it is behind, and requests are turned away.
 
 use crate::handle::{Handle, QUEUED_REQUESTS, Read, Request};
-use crate::inventory::Alarm;
+use crate::inventory::{Concern, News};
 use crate::machine::{Input, Machine, Output};
 use crate::metrics::Metrics;
 use crate::ranges::PodRanges;
 use crate::ring::SharedRing;
 use crate::shutdown::Shutdown;
 use proto::model::{ClusterName, ClusterState, Epoch};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
@@ -32,8 +32,8 @@ pub struct EventLoop {
     subscribers: usize,
     members: watch::Sender<Members>,
     metrics: Metrics,
-    /// What was said to be wrong with addresses, and is not over.
-    alarms: BTreeSet<(ClusterName, Alarm)>,
+    /// About how many addresses and namespaces each alarm was when people were last told.
+    told: BTreeMap<Concern, usize>,
 }
 
 /// The ids of all known clusters; none before the clusters folder was read.
@@ -75,7 +75,7 @@ impl EventLoop {
             subscribers: 0,
             members,
             metrics,
-            alarms: BTreeSet::new(),
+            told: BTreeMap::new(),
         };
         (owner, ends)
     }
@@ -153,18 +153,27 @@ impl EventLoop {
 }
 
 impl EventLoop {
-    /// Says which alarms are new, and which are over: once each, whatever the number of addresses.
+    /// Says which alarms are new, and which are over.
     fn alarm(&mut self) {
         let alarms = self.machine.inventory().alarms();
-        let now: BTreeSet<_> = alarms.counts().keys().cloned().collect();
-        for concern @ (cluster, alarm) in now.difference(&self.alarms) {
-            let address = alarms.example(concern);
-            tracing::warn!(%cluster, alarm = alarm.name(), address = ?address, "{}", alarm.meaning());
+        for news in alarms.news(&self.told) {
+            match news {
+                News::Raised {
+                    concern: (cluster, alarm),
+                    count,
+                    examples,
+                } => {
+                    let examples = examples.join(", ");
+                    tracing::warn!(%cluster, alarm = alarm.name(), count, examples, "{}", alarm.meaning());
+                }
+                News::Over((cluster, alarm)) => {
+                    tracing::info!(%cluster, alarm = alarm.name(), "an alarm is over");
+                }
+            }
         }
-        for (cluster, alarm) in self.alarms.difference(&now) {
-            tracing::info!(%cluster, alarm = alarm.name(), "an alarm is over");
+        if self.told != *alarms.counts() {
+            self.told.clone_from(alarms.counts());
         }
-        self.alarms = now;
     }
 }
 

@@ -24,7 +24,8 @@ use std::time::Instant;
 mod alarms;
 mod member;
 
-pub use alarms::{Alarm, Alarms};
+pub use alarms::{Alarm, Alarms, Concern, News};
+pub(crate) use alarms::{Claim, claim};
 pub use member::{Member, Namespaces};
 
 /// What one connection to a cluster is told by: events of an earlier connection that are still under way count no more.
@@ -84,7 +85,7 @@ impl Inventory {
         owners.into_iter().collect()
     }
 
-    /// What is wrong with addresses.
+    /// What is wrong with addresses and namespaces.
     pub const fn alarms(&self) -> &Alarms {
         &self.alarms
     }
@@ -269,6 +270,9 @@ impl Inventory {
             let namespace = self.members.get(cluster)?.namespaces().get(name)?;
             Some(Arc::clone(&namespace.labels))
         };
+        for name in &touched.namespaces {
+            self.alarms.look_at_namespace(cluster, name, labels(name).as_deref());
+        }
         let namespaces = touched.namespaces.into_iter().map(|name| {
             let labels = labels(&name);
             let cluster = cluster.clone();

@@ -23,8 +23,6 @@ mod page;
 mod pods;
 mod selectors;
 
-pub(crate) use namespaces::{Claim, claim};
-
 /// The service.
 #[derive(Clone, Debug)]
 pub struct Queries {

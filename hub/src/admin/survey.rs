@@ -3,7 +3,6 @@
 //! Pure.
 
 use crate::inventory::{Alarm, Inventory, Member};
-use crate::query::{Claim, claim};
 use proto::model::{ClusterName, ClusterState, Revision};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,7 +56,7 @@ impl Survey {
                 pods: member.pods().count(),
                 namespaces: member.namespaces().len(),
                 rejected: rejected(member),
-                alarms: alarms(inventory, id, member),
+                alarms: alarms(inventory, id),
                 age: member.last_heard().map(age),
                 known_for: age(member.known_since()),
             }
@@ -98,21 +97,8 @@ fn rejected(member: &Member) -> BTreeMap<&'static str, usize> {
     rejected
 }
 
-/// Alarms about addresses, and namespaces without the cluster label (N4) or with another cluster's (N5).
-fn alarms(inventory: &Inventory, id: &ClusterName, member: &Member) -> BTreeMap<&'static str, usize> {
-    let of_addresses = Alarm::ALL.map(|alarm| {
-        let count = inventory.alarms().counts().get(&(id.clone(), alarm));
-        (alarm.name(), count.copied().unwrap_or(0))
-    });
-    let with = |wanted: Claim| {
-        let namespaces = member.namespaces().iter();
-        namespaces.filter(|one| claim(id, &one.labels) == wanted).count()
-    };
-    let of_namespaces = [
-        ("unlabelled_namespace", with(Claim::Missing)),
-        ("mislabelled_namespace", with(Claim::Foreign)),
-    ];
-    of_addresses.into_iter().chain(of_namespaces).collect()
+fn alarms(inventory: &Inventory, id: &ClusterName) -> BTreeMap<&'static str, usize> {
+    BTreeMap::from(Alarm::ALL.map(|alarm| (alarm.name(), inventory.alarms().count(id, alarm))))
 }
 
 impl ClusterSurvey {

@@ -501,3 +501,55 @@ fn what_cannot_be_of_addresses_is_counted() {
     assert_eq!(counts, expected);
     assert!(counted.iter().all(|alarms| *alarms == counted[0]));
 }
+
+/// What people are told of alarms after another one was: a line each.
+fn told(inventory: &Inventory, before: &mut BTreeMap<Concern, usize>) -> String {
+    let alarms = inventory.alarms();
+    let news = alarms.news(before);
+    before.clone_from(alarms.counts());
+    let line = |news: &News| match news {
+        News::Raised {
+            concern: (cluster, alarm),
+            count,
+            examples,
+        } => format!("{cluster} {} {count}: {}\n", alarm.name(), examples.join(" ")),
+        News::Over((cluster, alarm)) => format!("{cluster} {} over\n", alarm.name()),
+    };
+    news.iter().map(line).collect()
+}
+
+/// N4, N5: namespaces without the cluster label, or with another cluster's, are counted and told of with some of their
+/// names, once per change and not once for each.
+#[test]
+fn what_namespaces_say_of_their_cluster_is_told_once_per_change() {
+    let now = some_instant();
+    let (mut inventory, mut before, a) = (Inventory::default(), BTreeMap::new(), cluster("a"));
+    inventory.connect(&a, Connection(1), String::new(), now);
+    let said = |name: &str, value: &str| namespace(name, name, &format!("{}={value}", proto::model::CLUSTER_LABEL));
+    let mut hears = |observed: Observed| {
+        inventory.apply(&a, Connection(1), observed, now);
+        told(&inventory, &mut before)
+    };
+    let mut all = Vec::from(["n1", "n2", "n3", "n4"].map(|name| namespace(name, name, "")));
+    all.extend([said("own", "a"), said("spy", "b")]);
+    let is = |one: Namespace| Observed::Namespaces(Event::Applied(one));
+    let list = Observed::Namespaces(Event::Synced(all));
+    assert_eq!(hears(list), "", "nothing of it is published yet");
+    assert_eq!(
+        hears(Observed::Pods(Event::Synced(Vec::new()))),
+        "a unlabelled_namespace 4: n1 n2 n3\na mislabelled_namespace 1: spy\n"
+    );
+    assert_eq!(
+        hears(is(namespace("n5", "n5", ""))),
+        "",
+        "of unlabelled ones it is told"
+    );
+    assert_eq!(hears(is(said("n1", "b"))), "a mislabelled_namespace 2: n1 spy\n");
+    let gone = Observed::Namespaces(Event::Deleted(said("n1", "b")));
+    assert_eq!(hears(gone), "", "there is one less");
+    assert_eq!(hears(is(said("spy", "a"))), "a mislabelled_namespace over\n");
+    assert_eq!(inventory.alarms().count(&a, Alarm::Unlabelled), 4);
+    inventory.leave(&a, now);
+    assert_eq!(told(&inventory, &mut before), "a unlabelled_namespace over\n");
+    assert_eq!(*inventory.alarms(), Alarms::default());
+}

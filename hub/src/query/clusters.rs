@@ -1,8 +1,7 @@
 //! `ListClusters`. Pure.
 
-use super::namespaces::{Claim, claim};
 use super::{View, count};
-use crate::inventory::Member;
+use crate::inventory::{Alarm, Member};
 use proto::model::ClusterName;
 use proto::wire;
 use proto::wire::cluster_status::State;
@@ -21,10 +20,7 @@ pub(super) fn list(view: &View<'_>, enforcers: &BTreeMap<ClusterName, u32>) -> w
 }
 
 fn cluster(view: &View<'_>, id: &ClusterName, member: &Member) -> wire::Cluster {
-    let with = |wanted: Claim| {
-        let namespaces = member.namespaces().iter();
-        count(namespaces.filter(|one| claim(id, &one.labels) == wanted).count())
-    };
+    let alarms = view.inventory.alarms();
     wire::Cluster {
         id: id.to_string(),
         state: State::from(member.state()).into(),
@@ -33,8 +29,8 @@ fn cluster(view: &View<'_>, id: &ClusterName, member: &Member) -> wire::Cluster 
         stale_since: member.stale_since().map(|at| view.timestamp(at)),
         namespaces: count(member.namespaces().len()),
         pods: count(member.pods().count()),
-        unlabelled_namespaces: with(Claim::Missing),
-        mislabelled_namespaces: with(Claim::Foreign),
+        unlabelled_namespaces: count(alarms.count(id, Alarm::Unlabelled)),
+        mislabelled_namespaces: count(alarms.count(id, Alarm::Mislabelled)),
         server: member.server().to_owned(),
         enforcers: 0,
     }

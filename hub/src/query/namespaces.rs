@@ -2,29 +2,11 @@
 
 use super::page::{Page, Room};
 use super::{Refusal, View, count, selectors};
+use crate::inventory::{Claim, claim};
 use proto::model::{CLUSTER_LABEL, ClusterName, Labels};
 use proto::observe::Namespace;
 use proto::selector::ClusterLabelMode;
 use proto::wire;
-
-/// What a namespace's cluster label says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Claim {
-    /// The cluster that holds it.
-    Own,
-    /// Nothing (S105).
-    Missing,
-    /// Another cluster (S106).
-    Foreign,
-}
-
-pub(crate) fn claim(cluster: &ClusterName, labels: &Labels) -> Claim {
-    match labels.get(CLUSTER_LABEL) {
-        None => Claim::Missing,
-        Some(value) if **value == *cluster.as_str() => Claim::Own,
-        Some(_) => Claim::Foreign,
-    }
-}
 
 pub(super) fn list(
     view: &View<'_>,
