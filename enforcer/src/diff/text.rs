@@ -130,7 +130,7 @@ fn alike<'a>(pairs: impl Iterator<Item = (Probe, &'a End, &'a End)>) -> Vec<(Pro
 
 /// The first few, and how many more.
 fn some(ends: &[&End]) -> String {
-    let shown: Vec<String> = ends.iter().take(MAX_NAMES).map(|end| plain(end)).collect();
+    let shown: Vec<String> = ends.iter().take(MAX_NAMES).map(plain).collect();
     match ends.len().saturating_sub(MAX_NAMES) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
