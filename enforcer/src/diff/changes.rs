@@ -182,29 +182,40 @@ impl<'a> Attribution<'a> {
                 }
             }
         };
-        [&change.from, &change.to].into_iter().filter_map(missing).collect()
+        let ends = [&change.from, &change.to];
+        let causes: Causes = ends.into_iter().filter_map(missing).collect();
+        if causes.is_empty() {
+            // There is traffic from an address to itself only while it is a pod's or a node's.
+            self.objects(change)
+        } else {
+            causes
+        }
     }
 
     /// What policies see otherwise than before.
     fn objects(&self, change: &Change) -> Causes {
-        let mut causes = Causes::new();
-        for end in [&change.from, &change.to] {
-            match end {
-                End::Pod(name) => causes.extend(self.pod(name)),
-                End::Address(address) => {
-                    let [was, is] = [self.before, self.after].map(|set| set.owners(*address));
-                    if was != is {
-                        causes.insert(Cause::Address(*address));
-                    }
-                    causes.extend(
-                        is.iter()
-                            .filter(|name| was.contains(name))
-                            .flat_map(|name| self.pod(name)),
-                    );
+        let of = |end: &End| match end {
+            End::Address(address) => self.address(*address),
+            End::Pod(name) => {
+                let own = self.pod(name);
+                if !own.is_empty() {
+                    return own;
                 }
+                // Another pod may share its address, and with it what policies say of it.
+                let addresses = self.after.addresses(name).into_iter();
+                addresses.flat_map(|address| self.address(address)).collect()
             }
+        };
+        [&change.from, &change.to].into_iter().flat_map(of).collect()
+    }
+
+    /// What of an address is not as before: whose it is, or else what is known of its owners.
+    fn address(&self, address: IpAddr) -> Causes {
+        let [was, is] = [self.before, self.after].map(|set| (set.owners(address), set.nodes_at(address)));
+        if was != is {
+            return Causes::from([Cause::Address(address)]);
         }
-        causes
+        is.0.iter().flat_map(|name| self.pod(name)).collect()
     }
 
     fn pod(&self, name: &PodName) -> Causes {

@@ -199,6 +199,51 @@ fn clusters_and_pods_that_come_and_go() {
     );
 }
 
+/// S83: a pod that shares the address of another shares what policies say of it, and its going is why that changes.
+#[test]
+fn an_address_that_two_pods_had() {
+    let twin = "
+---
+kind: Pod
+metadata: {name: twin, namespace: shop, labels: {app: twin}}
+spec: {nodeName: n}
+status: {podIP: 10.1.0.1}
+";
+    let deny = DENY.replace("app: db", "app: twin");
+    check(
+        &[("a", A), ("a", twin), ("a", &deny)],
+        &[("a", A), ("a", &deny)],
+        expect![[r#"
+            pods that come and go   7 gone
+              gone    TCP/80  a/shop/db, a/shop/job, a/shop/twin and 1 more → a/shop/twin
+              gone    TCP/80  a/shop/twin → a/shop/db, a/shop/job, a/shop/web
+
+            owner of 10.1.0.1   opens 2
+              opens   TCP/80  a/shop/job, a/shop/web → a/shop/db
+
+            in all opens 2, 7 gone (16 verdicts compared)"#]],
+    );
+}
+
+/// An address sends itself something only while somebody in the ClusterSet has it.
+#[test]
+fn an_address_that_becomes_a_pods() {
+    let [before, after] =
+        [vec![("b", B)], vec![("a", A), ("b", B)]].map(|manifests| clusterset(&manifests, Switches::default()));
+    let changes = between(
+        &before,
+        &after,
+        &["ip:10.1.0.1".parse().unwrap()],
+        &["TCP/80".parse().unwrap()],
+        NonZeroUsize::MIN,
+    );
+    expect![[r#"
+        owner of 10.1.0.1   1 new
+          new     TCP/80  ip:10.1.0.1 → ip:10.1.0.1
+
+        in all 1 new (1 verdicts compared)"#]].assert_eq(&text::answer(&changes, Ink::Plain));
+}
+
 #[test]
 fn programs_are_told_everything() {
     let changes = changes(&[("a", A)], &[("a", A), ("a", DENY)], &["TCP/80", "UDP/53/4"]);

@@ -247,6 +247,9 @@ pub(super) fn alike(set: &ClusterSet, name: &PodName) -> String {
     let neighbours: Vec<PodName> = neighbours.map(|pod| cluster.pod_name(pod)).collect();
     if neighbours.is_empty() {
         let namespaces: BTreeSet<&str> = cluster.pods().map(|pod| &*pod.namespace).collect();
+        if namespaces.is_empty() {
+            return format!("; {} has no pods at all", name.cluster);
+        }
         return format!(
             "; {} has none in namespace {}, but in {}",
             name.cluster,

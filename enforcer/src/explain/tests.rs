@@ -783,6 +783,14 @@ fn slips_of_the_pen() {
         a/pay/x; a has none in namespace pay, but in shop
     "#]]
     .assert_eq(&told);
+    let deserted =
+        crate::offline::tests::clusterset(&[("a", "kind: Namespace\nmetadata: {name: shop}")], Switches::default());
+    let name = crate::offline::PodName {
+        cluster: "a".parse().unwrap(),
+        namespace: "shop".to_owned(),
+        name: "db".to_owned(),
+    };
+    assert_eq!(super::ends::alike(&deserted, &name), "; a has no pods at all");
 }
 
 /// What programs are told: all rules and entries, each by its path.

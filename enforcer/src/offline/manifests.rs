@@ -2,7 +2,8 @@
 //!
 //! Shell; the text of a file is parsed by [`parse`], which is pure. Objects stay raw, as they are written: what is odd in
 //! them is for those who read them. Lenient: what cannot be read is left out with a [`Complaint`], what stands beside it
-//! is taken. Nothing is left out in silence but kinds that no policy can see, empty documents and hidden files.
+//! is taken. Nothing is left out in silence but kinds that no policy can see, empty documents, hidden files and folders,
+//! and what stands beside the folders of clusters.
 
 pub mod parse;
 
@@ -114,8 +115,8 @@ pub enum ReadError {
 }
 
 impl Manifests {
-    /// Reads `dir`. Files and folders whose names begin with a dot, files of other kinds and folders in a cluster's folder
-    /// are passed over.
+    /// Reads `dir`. Files and folders whose names begin with a dot and files of other kinds are passed over. So are folders in
+    /// a cluster's folder, with a complaint: whoever keeps manifests in them expects them to be judged.
     ///
     /// # Errors
     /// If the folder cannot be read or has no cluster in it. Anything else is a complaint.
@@ -167,9 +168,17 @@ impl Manifests {
             Vec::new()
         });
         let mut objects = Vec::new();
-        for name in files.into_iter().filter(|name| is_manifest(name)) {
+        for name in files {
             let (path, file) = (dir.join(folder).join(&name), folder.join(&name));
             if path.is_dir() {
+                let reason = format!(
+                    "a folder within a cluster's folder is not looked into: put its manifests into {}; nothing of it is judged",
+                    folder.display()
+                );
+                self.complaints.push(complain(&file, reason));
+                continue;
+            }
+            if !is_manifest(&name) {
                 continue;
             }
             match read_file(&path) {

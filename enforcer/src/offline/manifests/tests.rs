@@ -306,6 +306,7 @@ fn folders_and_files() {
         a: Pod default/json null a/3.json
         ! -b: "-b" is no cluster id: it must be a label value of 1 to 63 characters, letters, digits, '-', '_' and '.', beginning and ending with a letter or digit; nothing of this folder is judged
         ! a/gone.yaml: cannot read this file: No such file or directory (os error 2); nothing of it is judged
+        ! a/sub.yaml: a folder within a cluster's folder is not looked into: put its manifests into a; nothing of it is judged
         ! a/zero.yaml: cannot read this file: it is no regular file; nothing of it is judged
         ! a/2.yml, document 1, Pod default/web: the same object stands in a/1.yaml, document 1: the last one counts
     "#]].assert_eq(&text);
