@@ -44,7 +44,16 @@ pub enum Format {
 pub fn run(matrix: &Matrix) -> Result<ExitCode> {
     let set = load::clusterset(&matrix.dir, matrix.switches)?;
     let ends = match &matrix.ends {
-        None => set.ends(),
+        None => {
+            let pods = set.ends();
+            if pods.is_empty() {
+                eprintln!(
+                    "enforcer: {}: no manifest has a Pod, so there are no verdicts: export pods too, or name ends with --ends",
+                    matrix.dir.display()
+                );
+            }
+            pods
+        }
         Some(file) => load::ends(file, |end| set.knows(end))?,
     };
     let workers = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);

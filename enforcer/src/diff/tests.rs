@@ -241,7 +241,8 @@ fn an_address_that_becomes_a_pods() {
         owner of 10.1.0.1   1 new
           new     TCP/80  ip:10.1.0.1 → ip:10.1.0.1
 
-        in all 1 new (1 verdicts compared)"#]].assert_eq(&text::answer(&changes, Ink::Plain));
+        in all 1 new (1 verdict compared)"#]]
+    .assert_eq(&text::answer(&changes, Ink::Plain));
 }
 
 #[test]

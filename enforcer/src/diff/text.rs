@@ -35,7 +35,8 @@ pub fn answer(changes: &Changes, ink: Ink) -> String {
         );
     }
     let all = changes.groups.values().flatten();
-    let _ = write!(text, "in all {} ({compared} verdicts compared)", counts(all));
+    let verdicts = if compared == 1 { "verdict" } else { "verdicts" };
+    let _ = write!(text, "in all {} ({compared} {verdicts} compared)", counts(all));
     text
 }
 
