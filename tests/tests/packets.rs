@@ -20,7 +20,7 @@ use enforcer::ruleset::Family;
 use packets::stage::Stage;
 use std::collections::BTreeMap;
 use tests::lab::layout::Layout;
-use tests::oracle::Switches;
+use tests::oracle::{OwnNode, Switches};
 use tests::worlds::{ClusterSet, PORTS};
 
 /// How many worlds are built by default, in each layout.
@@ -63,7 +63,12 @@ fn probes(seed: u64) -> Vec<Probe> {
 
 /// The switches by which a world is judged.
 fn switches(seed: u64) -> Switches {
-    Switches::random(&mut fastrand::Rng::with_seed(seed))
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let switches = Switches::random(&mut rng);
+    Switches {
+        own_node: rng.choice([OwnNode::Allow, OwnNode::Policy]).unwrap_or_default(),
+        ..switches
+    }
 }
 
 /// What is easily got wrong, and how often it was seen.
@@ -79,6 +84,10 @@ fn note(seen: &mut Seen, stage: &Stage<'_>, table: &Table) {
             count("cells", verdict != Verdict::Absent);
             count("allowed", crosses && allowed);
             count("refused", crosses && verdict == Verdict::Refused);
+            count(
+                "refused to its own node",
+                stage.is_own_node(to, from) && verdict == Verdict::Refused,
+            );
             count("decided by an except", verdict != blocks_whole.rows[from][to]);
             let back = table.rows[to][from];
             count(
