@@ -24,6 +24,7 @@ pub mod interpret;
 pub mod kernel;
 pub mod links;
 pub mod lint;
+mod listing;
 pub mod lock;
 pub mod machine;
 pub mod matrix;

@@ -6,6 +6,7 @@ use super::evaluate::Side;
 use super::peers::PeerMiss;
 use super::ports::PortMiss;
 use crate::interpret::Payload;
+use crate::listing::first_of;
 use crate::offline::ends::PodName;
 use crate::policy::written::Peer;
 use crate::policy::{PolicyPort, PortMatch, Refused};
@@ -38,12 +39,7 @@ pub(super) struct About<'a> {
 
 /// The first few of some things, with commas.
 pub(super) fn list<T: Display>(things: impl IntoIterator<Item = T>) -> String {
-    let all: Vec<String> = things.into_iter().map(|thing| thing.to_string()).collect();
-    let mut text = all.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
-    if all.len() > LISTED {
-        text += &format!(" and {} more", all.len() - LISTED);
-    }
-    text
+    first_of(things, LISTED)
 }
 
 /// A condition, in a sentence.

@@ -3,6 +3,7 @@
 //! Pure.
 
 use super::estate::PodAt;
+use crate::listing::first_of;
 use proto::model::{CLUSTER_LABEL, ClusterName, Labels, NAME_LABEL};
 use proto::selector::{Requirement, Selector};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,11 +14,7 @@ const NAMED: usize = 3;
 
 /// `a, b, c and 4 more`.
 pub(super) fn some_of<T: Display>(all: impl IntoIterator<Item = T>) -> String {
-    let all: Vec<String> = all.into_iter().map(|one| one.to_string()).collect();
-    match all.len().checked_sub(NAMED) {
-        Some(more @ 1..) => format!("{} and {more} more", all[..NAMED].join(", ")),
-        Some(0) | None => all.join(", "),
-    }
+    first_of(all, NAMED)
 }
 
 /// `a, b and c`.
