@@ -188,6 +188,7 @@ fn show(status: &Status, metrics: &Metrics) {
     metrics.isolated_pods.set(gauge(status.counts.isolated_pods));
     metrics.sets.set(gauge(status.counts.sets));
     metrics.members.set(gauge(status.counts.members));
+    metrics.cut.set(gauge(status.counts.cut));
     metrics.clusters.clear();
     for (cluster, state) in &status.clusters {
         let state = match state {

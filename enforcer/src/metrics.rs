@@ -63,6 +63,7 @@ pub struct Metrics {
     pub(crate) isolated_pods: Gauge,
     pub(crate) sets: Gauge,
     pub(crate) members: Gauge,
+    pub(crate) cut: Gauge,
     pub(crate) passes: Counter,
     pub(crate) kernel_failures: Counter,
     pub(crate) hub_connected: Gauge,
@@ -126,6 +127,12 @@ impl Metrics {
             ),
             sets: gauge(registry, "sets", "ipsets in force"),
             members: gauge(registry, "set_members", "Members of all ipsets in force"),
+            cut: gauge(
+                registry,
+                "addresses_cut",
+                "Addresses that several pods claim and that admit nothing in a direction, as their policies combine into too \
+                 many rules; once for each direction",
+            ),
             passes: counter(
                 registry,
                 "passes",

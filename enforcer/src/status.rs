@@ -2,8 +2,8 @@
 //!
 //! Pure.
 
+use crate::compile::Compiled;
 use crate::policy::{Kind, Policy, PolicyName};
-use crate::ruleset::Ruleset;
 use prost::Message;
 use proto::model::{ClusterName, ClusterState, Revision};
 use proto::observe::Pod;
@@ -48,11 +48,14 @@ pub struct Counts {
     pub sets: usize,
     /// Their members.
     pub members: usize,
+    /// Addresses that admit nothing in a direction, counted once for each: see [`Cut`](crate::compile::Cut).
+    pub cut: usize,
 }
 
 impl Counts {
-    /// Of a node's ruleset and pods.
-    pub fn of(ruleset: &Ruleset, pods: &[Arc<Pod>]) -> Self {
+    /// Of what a node's pods and policies compile to, and its pods.
+    pub fn of(compiled: &Compiled, pods: &[Arc<Pod>]) -> Self {
+        let Compiled { ruleset, cut } = compiled;
         let maps = || ruleset.tables.values().flat_map(|table| table.dispatch.values());
         let isolated = |pod: &&Arc<Pod>| {
             pod.addresses
@@ -63,6 +66,7 @@ impl Counts {
             isolated_pods: pods.iter().filter(isolated).count(),
             sets: ruleset.sets.len(),
             members: ruleset.sets.values().map(|set| set.members.len()).sum(),
+            cut: cut.len(),
         }
     }
 }

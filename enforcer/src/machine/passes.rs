@@ -38,11 +38,11 @@ impl Machine {
                 mirror: &self.mirror,
                 switches: self.node.switches,
             });
+            self.counts = Counts::of(&compiled, &subjects.pods);
             self.ruleset = compiled.ruleset;
             let new = compiled.cut.difference(&self.cut);
             outputs.extend(new.map(|cut| Output::Say(Notice::Cut(*cut))));
             self.cut = compiled.cut;
-            self.counts = Counts::of(&self.ruleset, &subjects.pods);
             self.explain();
             let plan = plan(&self.ruleset, &actual, Sweep::Except(&self.unexplained));
             let pass = Pass {

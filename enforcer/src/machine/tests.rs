@@ -560,9 +560,11 @@ fn a_shared_address_that_is_cut_is_said() {
         .hear(Input::Pods(Event::Synced(vec![one, twin.clone()])));
     let words = "several pods of this node claim 10.1.0.1 at once, and their policies combine into more than 4096 rules: \
                  ingress of the address admits nothing; end all claims but one";
-    assert_eq!(rig.machine.status().trouble.as_deref(), Some(words));
+    let status = rig.machine.status();
+    assert_eq!((status.trouble.as_deref(), status.counts.cut), (Some(words), 1));
     rig.hear(Input::Pods(Event::Applied(pod("other", "10.1.0.7", json!({})))));
     assert_eq!(cuts(&rig), [words]);
     rig.hear(Input::Pods(Event::Deleted(twin)));
-    assert_eq!((rig.machine.status().trouble, cuts(&rig).len()), (None, 1));
+    let status = rig.machine.status();
+    assert_eq!((status.trouble, status.counts.cut, cuts(&rig).len()), (None, 0, 1));
 }
