@@ -13,6 +13,7 @@ use proto::model::ClusterName;
 use serde_json::{Value, json};
 use std::process::Stdio;
 use std::time::Duration;
+use tests::apiserver::embedded::{Faults, Resource, Verb};
 use tests::apiserver::{Kind, Role};
 use tests::assets;
 use tests::lab::args::Network;
@@ -29,6 +30,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// How an enforcer's log tells of an Event.
 const WRITTEN: &str = "an Event tells of the void pieces of a NetworkPolicy";
+
+/// How it tells that it may not write any.
+const FORBIDDEN: &str = "grant this enforcer's ServiceAccount create on events";
 
 fn cluster() -> ClusterName {
     "a".parse().unwrap()
@@ -58,13 +62,17 @@ fn world() -> World {
 /// A policy of so many peers, each on as many ports. Of 257 there are more combinations than a policy may have, and yet an
 /// API server takes it.
 fn policy(count: u32) -> Value {
+    named("wide", count)
+}
+
+fn named(name: &str, count: u32) -> Value {
     let peers: Vec<Value> = (0..count)
         .map(|number| json!({"podSelector": {"matchLabels": {"n": number.to_string()}}}))
         .collect();
     let ports: Vec<Value> = (0..count).map(|number| json!({"port": 2 * number + 1})).collect();
     json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
-        "metadata": {"name": "wide", "namespace": "x"},
+        "metadata": {"name": name, "namespace": "x"},
         "spec": {
             "podSelector": {"matchLabels": {"app": "db"}}, "policyTypes": ["Ingress"],
             "ingress": [{"from": peers, "ports": ports}],
@@ -72,14 +80,18 @@ fn policy(count: u32) -> Value {
     })
 }
 
+/// How often the logs of the nodes' enforcers say something.
+fn said(control: &Control, words: &str) -> [usize; 3] {
+    ["node-1", "node-2", "node-3"].map(|node| {
+        let log = std::fs::read_to_string(control.folder().log(&format!("enforcer-a@{node}"))).unwrap();
+        log.lines().filter(|line| line.contains(words)).count()
+    })
+}
+
 /// Waits until the logs of these nodes' enforcers tell so many times of an Event.
 async fn told(control: &Control, expected: [usize; 3]) {
     let look = async || {
-        let count = |node: &str| {
-            let log = std::fs::read_to_string(control.folder().log(&format!("enforcer-a@{node}"))).unwrap();
-            log.lines().filter(|line| line.contains(WRITTEN)).count()
-        };
-        let counts = ["node-1", "node-2", "node-3"].map(count);
+        let counts = said(control, WRITTEN);
         Ok(if counts == expected {
             Look::Done(())
         } else {
@@ -173,13 +185,29 @@ async fn one_event_for_each_generation(control: &Control, commands: &[&str]) {
     assert_eq!(events[0], first);
 }
 
-/// P25, S127: two nodes with a subject make one Event, a third makes none; each generation that is broken gets its own.
-fn story(apiserver: Kind) {
-    // What `kubectl get` shows are tables of the server's, and the embedded one has none for Events.
-    let commands: &[&str] = match apiserver {
-        Kind::Embedded => &["events -n x --for networkpolicy/wide"],
-        Kind::Real => &["events -n x --for networkpolicy/wide", "get events -n x"],
-    };
+/// An enforcer that may not write Events says so once, whatever the number of Events, and goes on.
+async fn forbidden_is_said_once(control: &Control) {
+    let api_server = control.cluster(&cluster()).unwrap();
+    let server = api_server.embedded().unwrap();
+    server.set_faults(Faults {
+        forbidden: [(Verb::Create, Resource::Events)].into(),
+        ..Faults::default()
+    });
+    let names = ["wide-1", "wide-2", "wide-3"];
+    let broken = names.map(|name| named(name, 257));
+    api_server.write(&broken).await.unwrap();
+    server.refused(2 * names.len()).await;
+    server.set_faults(Faults::default());
+    // It still hears of policies, and writes as soon as it may; what is refused is not tried again.
+    api_server.write(&[policy(257)]).await.unwrap();
+    told(control, [1, 1, 0]).await;
+    assert_eq!(said(control, FORBIDDEN), [1, 1, 0]);
+    control.enforcers_ready().await.unwrap();
+    assert_eq!(events(control, &policy(257)).await.len(), 1);
+}
+
+/// Enforcers of three nodes at an API server.
+fn in_lab(apiserver: Kind, story: impl AsyncFnOnce(&Control)) {
     Netns::leave().expect("these tests make network namespaces: run them as root");
     let network = Network {
         layout: Layout::Routed,
@@ -194,9 +222,21 @@ fn story(apiserver: Kind) {
         let programs = Programs::ready().unwrap();
         let control = lab.start(&programs, network).await.unwrap();
         control.enforcers_ready().await.unwrap();
-        let told = tokio::time::timeout(LIMIT * 4, one_event_for_each_generation(&control, commands)).await;
+        let told = tokio::time::timeout(LIMIT * 4, story(&control)).await;
         control.stop().await;
         told.unwrap();
+    });
+}
+
+/// P25, S127: two nodes with a subject make one Event, a third makes none; each generation that is broken gets its own.
+fn story(apiserver: Kind) {
+    // What `kubectl get` shows are tables of the server's, and the embedded one has none for Events.
+    let commands: &[&str] = match apiserver {
+        Kind::Embedded => &["events -n x --for networkpolicy/wide"],
+        Kind::Real => &["events -n x --for networkpolicy/wide", "get events -n x"],
+    };
+    in_lab(apiserver, async |control| {
+        one_event_for_each_generation(control, commands).await;
     });
 }
 
@@ -208,4 +248,9 @@ fn nodes_with_a_subject_make_one_event_on_the_embedded_server() {
 #[test]
 fn nodes_with_a_subject_make_one_event_on_the_real_server() {
     story(Kind::Real);
+}
+
+#[test]
+fn an_enforcer_that_may_not_write_events_says_so_once_and_goes_on() {
+    in_lab(Kind::Embedded, forbidden_is_said_once);
 }

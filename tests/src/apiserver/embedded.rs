@@ -57,6 +57,8 @@ struct Shared {
     bookmarks: channel::Sender<u64>,
     /// How often all connections were cut.
     cuts: channel::Sender<u64>,
+    /// How many requests were answered 403.
+    refusals: channel::Sender<usize>,
 }
 
 impl Shared {
@@ -94,6 +96,7 @@ impl Server {
             faults: channel::Sender::default(),
             bookmarks: channel::Sender::default(),
             cuts: channel::Sender::default(),
+            refusals: channel::Sender::default(),
         };
         let mut server = Server {
             listen,
@@ -112,6 +115,15 @@ impl Server {
     /// Puts these faults in force, and ends those that were.
     pub fn set_faults(&self, faults: Faults) {
         self.shared.faults.send_replace(faults);
+    }
+
+    /// Returns when so many requests in all were answered 403.
+    pub async fn refused(&self, count: usize) {
+        let mut refusals = self.shared.refusals.subscribe();
+        refusals
+            .wait_for(|refused| *refused >= count)
+            .await
+            .expect("the sender is in self");
     }
 
     /// Breaks all connections; new ones are served.

@@ -6,7 +6,7 @@
 mod controllers;
 
 use super::address::Service;
-use crate::apiserver::{ApiServer, Kind, Lists, Role, Site};
+use crate::apiserver::{ApiServer, Kind, Lists, Role, Site, embedded};
 use anyhow::{Context, Result, bail};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
@@ -128,6 +128,14 @@ impl Cluster {
     /// Its id.
     pub fn name(&self) -> &ClusterName {
         &self.name
+    }
+
+    /// The embedded API server, which has knobs for faults, if it is that one.
+    pub fn embedded(&self) -> Option<&embedded::Server> {
+        match &self.server {
+            ApiServer::Embedded(server) => Some(server),
+            ApiServer::Real(_) => None,
+        }
     }
 
     /// Where its API server listens on the fabric.

@@ -72,6 +72,7 @@ async fn serve(shared: Arc<Shared>, request: http::Request<Incoming>) -> Result<
     let role = role.expect("only documents are served without one");
     let faults = shared.faults.borrow().clone();
     if !may(role, &request) || faults.forbidden.contains(&(request.verb, request.target.resource)) {
+        shared.refusals.send_modify(|count| *count += 1);
         return Err(refusal(role, &request));
     }
     if request.verb == Verb::Watch {
