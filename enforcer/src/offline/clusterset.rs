@@ -41,7 +41,8 @@ pub struct Cluster {
     pods: Pods,
     policies: BTreeMap<PolicyName, Arc<Policy>>,
     nodes: BTreeMap<Arc<str>, Node>,
-    /// As each of its nodes sees the ClusterSet: where a node knows its cluster in full, its own word adds nothing.
+    /// As each of its nodes sees the ClusterSet: where a node knows its cluster in full, its own word adds nothing but for a
+    /// pod that claims another node's address (I7), whose running enforcer takes the pod's word for it.
     mirror: Mirror,
     objects: BTreeMap<(Kind, Arc<str>, Arc<str>), Arc<Object>>,
 }
