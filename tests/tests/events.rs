@@ -178,7 +178,7 @@ async fn one_event_for_each_generation(control: &Control, commands: &[&str]) {
     }
 
     api_server.write(&[policy(2)]).await.unwrap();
-    api_server.write(&[broken.clone()]).await.unwrap();
+    api_server.write(std::slice::from_ref(&broken)).await.unwrap();
     told(control, [2, 2, 0]).await;
     let events = events(control, &broken).await;
     assert_eq!(events.len(), 2, "{events:#?}");

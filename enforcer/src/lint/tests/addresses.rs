@@ -101,6 +101,7 @@ fn node_addresses() {
         .pod("a/x/p", "{}", &["192.168.0.1"])
         .pod("a/x/q", "{}", &["10.0.0.1"])
         .pod("b/x/r", "{}", &["192.168.0.1"])
+        .pod_with("a/x/thief", "{}", &["192.168.0.1"], ["nodeName: node-2", "phase: Running"])
         .pod_with("a/x/agent", "{}", &["192.168.0.1"], ["nodeName: node-1, hostNetwork: true", "phase: Running"]);
     check(
         &world,
