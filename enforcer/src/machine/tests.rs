@@ -537,8 +537,8 @@ fn addresses_that_the_node_gets_and_loses_count_at_once() {
 /// long as it is so.
 #[test]
 fn a_shared_address_that_is_cut_is_said() {
-    let wide = |app: &str| -> NetworkPolicy {
-        let peers: Vec<Value> = (0..65)
+    let wide = |app: &str, peers: u32| -> NetworkPolicy {
+        let peers: Vec<Value> = (0..peers)
             .map(|number| json!({"podSelector": {"matchLabels": {"n": format!("{app}{number}")}}}))
             .collect();
         serde_json::from_value(json!({
@@ -556,8 +556,14 @@ fn a_shared_address_that_is_cut_is_said() {
         cuts.map(Notice::to_string).collect()
     };
     let mut rig = Rig::new();
-    rig.hear(Input::Policies(Event::Synced(vec![wide("one"), wide("twin")])))
+    rig.hear(Input::Policies(Event::Synced(vec![wide("one", 64), wide("twin", 64)])))
         .hear(Input::Pods(Event::Synced(vec![one, twin.clone()])));
+    assert_eq!(
+        (rig.machine.status().trouble, cuts(&rig).len()),
+        (None, 0),
+        "64 x 64 is as many as may be"
+    );
+    rig.hear(Input::Policies(Event::Applied(wide("one", 65))));
     let words = "several pods of this node claim 10.1.0.1 at once, and their policies combine into more than 4096 rules: \
                  ingress of the address admits nothing; end all claims but one";
     let status = rig.machine.status();

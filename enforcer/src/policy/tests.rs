@@ -1001,6 +1001,22 @@ fn void_ports() {
     );
 }
 
+/// P20: The name of a port has lower-case letters, digits and `-`, and nothing else.
+#[test]
+fn names_of_ports() {
+    check(
+        r"{ingress: [{ports: [{port: http-2}, {port: 2a}, {port: fifteen-letters}, {port: a_b}, {port: aB}, {port: 2-3}]}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              anybody on TCP/2a TCP/fifteen-letters TCP/http-2
+            ! spec.ingress[0].ports[3].port: "a_b" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing [port]
+            ! spec.ingress[0].ports[4].port: "aB" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing [port]
+            ! spec.ingress[0].ports[5].port: "2-3" is neither a number nor the name of a port: expected at most 15 lower-case letters, digits and '-', at least one of them a letter; the port matches nothing [port]
+        "#]],
+    );
+}
+
 /// S60: A list of void ports is no port.
 #[test]
 fn a_list_of_void_ports_is_no_port() {
