@@ -177,8 +177,8 @@ fn what_cannot_be_judged_ends_with_2() {
     let dir = dir.path();
     fs::create_dir(dir.join("a")).unwrap();
     fs::write(dir.join("a/p.yaml"), "kind: Pod\nmetadata: {name: p}").unwrap();
-    let empty = dir.join("a/empty");
-    fs::create_dir(&empty).unwrap();
+    let empty = tempfile::tempdir().unwrap();
+    let empty = empty.path();
     for (name, text) in [
         ("none", "\n# nothing\n"),
         ("odd", "a/default/p\n\npod"),
@@ -190,7 +190,7 @@ fn what_cannot_be_judged_ends_with_2() {
     let mut said = String::new();
     for (words, paths) in [
         ("matrix --probe TCP/80", vec![&*nowhere]),
-        ("matrix --probe TCP/80", vec![&empty]),
+        ("matrix --probe TCP/80", vec![empty]),
         ("matrix --probe TCP/80 --ends", vec![&nowhere, dir]),
         ("matrix --probe TCP/80 --ends", vec![&*dir.join("none"), dir]),
         ("matrix --probe TCP/80 --ends", vec![&*dir.join("odd"), dir]),
@@ -202,11 +202,12 @@ fn what_cannot_be_judged_ends_with_2() {
         let answer = enforcer(words, &paths);
         assert_eq!((answer.code, &*answer.stdout), (2, ""), "{words}: {}", answer.stderr);
         let first = answer.stderr.lines().next().unwrap_or_default();
-        said += &format!("{}\n", first.replace(&dir.display().to_string(), "DIR"));
+        let first = first.replace(&dir.display().to_string(), "DIR");
+        said += &format!("{}\n", first.replace(&empty.display().to_string(), "EMPTY"));
     }
     expect![[r#"
         enforcer: cannot read DIR/nowhere, which should be a folder with a folder of manifests for each cluster, named by its id: No such file or directory (os error 2)
-        enforcer: DIR/a/empty: no cluster: expected a folder of manifests for each cluster, named by its id
+        enforcer: EMPTY: no cluster: expected a folder of manifests for each cluster, named by its id
         enforcer: cannot read DIR/nowhere, which should be a file with one end a line: No such file or directory (os error 2)
         enforcer: DIR/none: no ends in it: expected one a line, cluster/namespace/pod or ip:ADDRESS
         enforcer: DIR/odd, line 3: "pod" is no end: expected cluster/namespace/pod or ip:ADDRESS
