@@ -137,12 +137,7 @@ fn not_in(case: &Case<'_, '_>, peer: &PeerCase<'_, '_>, field: &str, selector: &
     let (Some(negative), false) = (negative, positive) else {
         return;
     };
-    let elsewhere: Vec<&PodAt<'_>> = peer
-        .reach
-        .iter()
-        .filter(|pod| pod.cluster() != case.policy.cluster)
-        .copied()
-        .collect();
+    let elsewhere = peer.outside(case.policy.cluster);
     let now = match elsewhere.as_slice() {
         [] => "now it matches no pod of another cluster".to_owned(),
         elsewhere => format!("of other clusters it now matches {}", pods_by_cluster(elsewhere)),

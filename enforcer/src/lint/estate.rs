@@ -327,6 +327,14 @@ pub(super) struct PeerCase<'e, 'a> {
     pub reach: Vec<&'e PodAt<'a>>,
 }
 
+impl<'e, 'a> PeerCase<'e, 'a> {
+    /// The live pods outside of a cluster that it means.
+    pub fn outside(&self, cluster: &ClusterName) -> Vec<&'e PodAt<'a>> {
+        let elsewhere = self.reach.iter().filter(|pod| pod.cluster() != cluster);
+        elsewhere.copied().collect()
+    }
+}
+
 impl<'e, 'a> Case<'e, 'a> {
     pub fn new(estate: &'e Estate<'a>, policy: &'e PolicyAt<'a>) -> Self {
         let mut subjects = estate.selected_by(policy);

@@ -36,12 +36,7 @@ const ANY_CLUSTER: &str = "matchExpressions: [{key: cluster.clusterset.k8s.io/cl
 /// Looks at the peers of a policy.
 pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
     for peer in case.peers() {
-        let elsewhere: Vec<&PodAt<'_>> = peer
-            .reach
-            .iter()
-            .filter(|pod| pod.cluster() != case.policy.cluster)
-            .copied()
-            .collect();
+        let elsewhere = peer.outside(case.policy.cluster);
         if elsewhere.is_empty() {
             continue;
         }
