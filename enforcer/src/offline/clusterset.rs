@@ -41,6 +41,8 @@ pub struct Cluster {
     pods: Pods,
     policies: BTreeMap<PolicyName, Arc<Policy>>,
     nodes: BTreeMap<Arc<str>, Node>,
+    /// The addresses of all of these.
+    node_addresses: BTreeSet<IpAddr>,
     /// As each of its nodes sees the ClusterSet: where a node knows its cluster in full, its own word adds nothing but for a
     /// pod that claims another node's address (I7), whose running enforcer takes the pod's word for it.
     mirror: Mirror,
@@ -262,6 +264,7 @@ impl Cluster {
             namespaces,
             pods: all,
             policies,
+            node_addresses: nodes.values().flat_map(|node| &node.addresses).copied().collect(),
             nodes,
             mirror: Mirror::new(name.clone()),
             objects: objects.iter().map(|object| (key(object), object.clone())).collect(),
@@ -342,7 +345,7 @@ impl Cluster {
     }
 
     fn is_nodes(&self, address: IpAddr) -> bool {
-        self.nodes.values().any(|node| node.addresses.contains(&address))
+        self.node_addresses.contains(&address)
     }
 }
 
