@@ -18,6 +18,7 @@ use ipnet::IpNet;
 use proto::model::Protocol;
 use proto::selector::Selector;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use written::{List, Rule, Written};
@@ -68,9 +69,9 @@ pub struct Policy {
     pub generation: i64,
     /// `spec.podSelector`; `None`: void, the policy isolates its namespace and allows nothing (P1).
     pub subjects: Option<Selector>,
-    /// Ingress rules, sorted, each once; `None`: the policy does not isolate ingress.
+    /// Ingress rules, sorted, each with other ports; `None`: the policy does not isolate ingress.
     pub ingress: Option<Vec<PolicyRule>>,
-    /// Egress rules, sorted, each once; `None`: the policy does not isolate egress.
+    /// Egress rules, sorted, each with other ports; `None`: the policy does not isolate egress.
     pub egress: Option<Vec<PolicyRule>>,
     /// What was not understood, at most [`MAX_REFUSED`] and one entries.
     pub refused: Vec<Refused>,
@@ -233,11 +234,28 @@ pub fn parse(raw: &NetworkPolicy) -> Policy {
     }
 }
 
-/// The rules that are in force, sorted, each once.
+/// The rules that are in force, sorted. Those with the same ports are one, which admits whomever one of them would: people
+/// write a list of addresses as a rule each, and a rule's blocks share a set.
 fn canonical(rules: &List<Rule>) -> Vec<PolicyRule> {
-    let mut rules: Vec<PolicyRule> = rules.understood().map(PolicyRule::from).collect();
+    let mut by_ports: BTreeMap<Ports, Peers> = BTreeMap::new();
+    for rule in rules.understood() {
+        let PolicyRule { peers, ports } = PolicyRule::from(rule);
+        let all = by_ports.entry(ports).or_insert_with(|| Peers::Of(Vec::new()));
+        match (&mut *all, peers) {
+            (Peers::Of(all), Peers::Of(peers)) => all.extend(peers),
+            (all, Peers::Any) => *all = Peers::Any,
+            (Peers::Any, Peers::Of(_)) => {}
+        }
+    }
+    let rule = |(ports, mut peers)| {
+        if let Peers::Of(peers) = &mut peers {
+            peers.sort();
+            peers.dedup();
+        }
+        PolicyRule { peers, ports }
+    };
+    let mut rules: Vec<PolicyRule> = by_ports.into_iter().map(rule).collect();
     rules.sort();
-    rules.dedup();
     rules
 }
 

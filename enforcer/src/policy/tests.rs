@@ -306,12 +306,38 @@ ingress:
     namespaceSelector: {matchLabels: {cluster.clusterset.k8s.io/cluster-name: pci}}
   - ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}
 - from: []
-- {}",
+  ports: [{port: 1}]
+- ports: [{port: 2}]",
         expect![[r#"
             pods []
             isolates ingress
-              anybody on everything
+              anybody on TCP/1
+              anybody on TCP/2
               namespaces [] or pods [] or pods [app in (web)] in namespaces [cluster.clusterset.k8s.io/cluster-name in (pci)] or 10.0.0.0/8 without 10.1.0.0/16 on everything
+        "#]],
+    );
+}
+
+/// S11, S13: Rules with the same ports are one, which admits whomever one of them would; of no peer is as good as none.
+#[test]
+fn rules_with_the_same_ports() {
+    check(
+        r"
+ingress:
+- {from: [{ipBlock: {cidr: 10.0.0.2/32}}], ports: [{port: 80}]}
+- {from: [{podSelector: {}}, {ipBlock: {cidr: 10.0.0.1/32}}], ports: [{port: 80, protocol: TCP}, {port: 80}]}
+- {from: [{ipBlock: {cidr: 10.0.0.2/32}}, null], ports: [{port: 80}]}
+- {from: [{ipBlock: {cidr: 10.0.0.3/32}}], ports: [{port: 81}]}
+- {from: [{ipBlock: {cidr: 10.0.0.4/32}}], ports: [{port: 82}]}
+- {ports: [{port: 82}]}
+- {from: [{ipBlock: {cidr: 10.0.0.5/32}}], ports: [{port: 82}]}",
+        expect![[r#"
+            pods []
+            isolates ingress
+              anybody on TCP/82
+              pods [] or 10.0.0.1/32 or 10.0.0.2/32 on TCP/80
+              10.0.0.3/32 on TCP/81
+            ! spec.ingress[2].from[1]: null is no object; the peer matches nothing [peer]
         "#]],
     );
 }

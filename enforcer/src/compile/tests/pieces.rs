@@ -529,7 +529,7 @@ spec:
   policyTypes: [Egress]
   egress:
   - ports: [{port: http}]
-  - ports: [{port: http}]
+  - ports: [{port: http}, {port: 1}]
     to: [{podSelector: {}}, {ipBlock: {cidr: 10.2.2.0/24}}]
   - ports: [{port: dns, protocol: UDP}]
     to: [{ipBlock: {cidr: "::/0"}}]
@@ -537,6 +537,11 @@ spec:
     to: [{namespaceSelector: {}}]
 "#,
         expect![[r#"
+            set bly4-b66or3elnndyfnocinishy4agh hash:ip {
+              10.1.1.1
+              10.1.1.2
+              10.2.1.1
+            }
             set bly4-gvhoylbr7bvqyqimi4koa4pnik hash:ip,port {
               10.2.2.2,tcp:8000
               10.2.2.2,tcp:8001
@@ -552,6 +557,14 @@ spec:
             set bly4-tiys4hhoy5ixql5wplncze7rif hash:ip,port {
               10.1.1.1,tcp:8080
               10.2.1.1,tcp:9090
+            }
+            set bly4-tz7gcks5pse5vcwsqb6tp5yicu hash:net {
+              10.2.2.0/24
+            }
+            set bly6-b66or3elnndyfnocinishy4agh hash:ip {
+              fd00:1::1
+              fd00:1::2
+              fd00:2::1
             }
             set bly6-ksi3arhgxxtecupibpt4henmgh hash:ip,port {
               fd00:1::1,tcp:8080
@@ -572,10 +585,12 @@ spec:
               }
               chain egress-10.1.1.1 {
                 daddr 10.1.1.1 accept
-                jump policy-ammnfwwsjbmxbxfss4adqinnse
+                jump policy-564h3tarhtzlgswsy2fughpmvj
                 drop
               }
-              chain policy-ammnfwwsjbmxbxfss4adqinnse {
+              chain policy-564h3tarhtzlgswsy2fughpmvj {
+                l4proto 6 dport 1 daddr @bly4-b66or3elnndyfnocinishy4agh accept
+                l4proto 6 dport 1 daddr @bly4-tz7gcks5pse5vcwsqb6tp5yicu accept
                 daddr,dport @bly4-gvhoylbr7bvqyqimi4koa4pnik accept
                 daddr,dport @bly4-ksi3arhgxxtecupibpt4henmgh accept
                 daddr,dport @bly4-t4y5wstf5kp3swun7nyccmczvx accept
@@ -588,10 +603,11 @@ spec:
               }
               chain egress-fd00.1..1 {
                 daddr fd00:1::1 accept
-                jump policy-eab6eq4eq75rt2asdstqi54bh5
+                jump policy-tyraj5jcyt5atm62nvx3rre2ux
                 drop
               }
-              chain policy-eab6eq4eq75rt2asdstqi54bh5 {
+              chain policy-tyraj5jcyt5atm62nvx3rre2ux {
+                l4proto 6 dport 1 daddr @bly6-b66or3elnndyfnocinishy4agh accept
                 daddr,dport @bly6-ksi3arhgxxtecupibpt4henmgh accept
                 daddr,dport @bly6-t4y5wstf5kp3swun7nyccmczvx accept
                 daddr,dport @bly6-tiys4hhoy5ixql5wplncze7rif accept

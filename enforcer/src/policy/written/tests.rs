@@ -260,10 +260,33 @@ fn merged_covers(peer: &PolicyPeer, address: IpAddr) -> bool {
     }
 }
 
+fn named(peers: &Peers) -> &[PolicyPeer] {
+    match peers {
+        Peers::Any => &[],
+        Peers::Of(peers) => peers,
+    }
+}
+
 /// S10, S60, S127: whether an understood rule admits a peer is the same as written and as enforced, whatever is merged.
 fn assert_same_meaning(written: &List<Rule>, enforced: &[PolicyRule], seed: u64) {
     let rules: BTreeSet<PolicyRule> = written.understood().map(PolicyRule::from).collect();
-    assert!(rules.iter().eq(enforced), "SEED={seed}");
+    let mut ports = BTreeSet::new();
+    for rule in enforced {
+        assert!(ports.insert(&rule.ports), "two rules with the same ports, SEED={seed}");
+        let admitted: Vec<&Peers> = rules
+            .iter()
+            .filter(|one| one.ports == rule.ports)
+            .map(|one| &one.peers)
+            .collect();
+        let of_all: BTreeSet<&PolicyPeer> = admitted.iter().copied().flat_map(named).collect();
+        match &rule.peers {
+            Peers::Any => assert!(admitted.contains(&&Peers::Any), "SEED={seed}"),
+            Peers::Of(_) if admitted.contains(&&Peers::Any) => panic!("anybody became somebody, SEED={seed}"),
+            Peers::Of(peers) => assert!(of_all.into_iter().eq(peers), "SEED={seed}"),
+        }
+    }
+    assert_eq!(ports, rules.iter().map(|rule| &rule.ports).collect(), "SEED={seed}");
+    assert!(enforced.is_sorted(), "SEED={seed}");
     for rule in written.understood() {
         let merged = PolicyRule::from(rule);
         match (&rule.peers, &merged.peers) {
