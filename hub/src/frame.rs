@@ -54,6 +54,12 @@ impl Deltas {
         self.current.namespaces.push(namespace);
     }
 
+    /// An address that is a node's, or is no more.
+    pub fn node(&mut self, node: wire::NodeAddress) {
+        self.make_room(node.encoded_len() + VARINT);
+        self.current.node_addresses.push(node);
+    }
+
     /// The owners of an address, ascending. Addresses come in ascending order, each once.
     pub fn owners(&mut self, address: IpAddr, claimants: Claimants) {
         let size = match (address, claimants.as_slice()) {

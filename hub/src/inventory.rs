@@ -46,6 +46,8 @@ pub enum Observed {
 pub enum Change {
     /// The identities that own an address now: sorted, each once; none: it is nobody's.
     Owners(IpAddr, Vec<Identity>),
+    /// Whether an address is one of a cluster's nodes' (I7).
+    NodeAddress(ClusterName, IpAddr, bool),
     /// The labels of a namespace; `None`: its object is gone.
     Namespace(NamespaceName, Option<Arc<Labels>>),
     /// The state of a cluster.
@@ -273,6 +275,12 @@ impl Inventory {
         for name in &touched.namespaces {
             self.alarms.look_at_namespace(cluster, name, labels(name).as_deref());
         }
+        let is_nodes = |address| {
+            let member = self.members.get(cluster);
+            member.is_some_and(|member| member.pods().is_nodes(address))
+        };
+        let nodes = touched.nodes.into_iter();
+        let nodes = nodes.map(|address| Change::NodeAddress(cluster.clone(), address, is_nodes(address)));
         let namespaces = touched.namespaces.into_iter().map(|name| {
             let labels = labels(&name);
             let cluster = cluster.clone();
@@ -282,7 +290,7 @@ impl Inventory {
             .addresses
             .into_iter()
             .map(|address| Change::Owners(address, self.owners(address)));
-        namespaces.chain(owners).collect()
+        namespaces.chain(nodes).chain(owners).collect()
     }
 }
 
@@ -295,6 +303,8 @@ struct Seniority(u64);
 struct Touched {
     namespaces: BTreeSet<Arc<str>>,
     addresses: BTreeSet<IpAddr>,
+    /// Addresses that are or were a node's.
+    nodes: BTreeSet<IpAddr>,
 }
 
 #[cfg(test)]

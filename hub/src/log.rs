@@ -17,7 +17,7 @@ use bytes::Bytes;
 use proto::convert::{self, Claimants};
 use proto::model::{ClusterName, ClusterState, Epoch, Identity, Labels, NamespaceName, Revision};
 use proto::wire;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -55,6 +55,7 @@ pub struct Log {
 #[derive(Debug, Default)]
 struct Published {
     owners: BTreeMap<IpAddr, Claimants>,
+    nodes: BTreeSet<(ClusterName, IpAddr)>,
     namespaces: BTreeMap<NamespaceName, Arc<Labels>>,
     clusters: BTreeMap<ClusterName, ClusterState>,
 }
@@ -63,6 +64,7 @@ struct Published {
 #[derive(Debug, Default)]
 struct Pending {
     owners: BTreeMap<IpAddr, Vec<Identity>>,
+    nodes: BTreeMap<(ClusterName, IpAddr), bool>,
     namespaces: BTreeMap<NamespaceName, Option<Arc<Labels>>>,
     clusters: BTreeMap<ClusterName, ClusterState>,
     /// When the hub received the oldest of it; `None`: nothing is pending.
@@ -101,7 +103,7 @@ impl Log {
     pub fn must_seal_before(&self, change: &Change) -> bool {
         match change {
             Change::Cluster(cluster, _) => self.pending.clusters.get(cluster) == Some(&ClusterState::Left),
-            Change::Owners(..) | Change::Namespace(..) => false,
+            Change::Owners(..) | Change::NodeAddress(..) | Change::Namespace(..) => false,
         }
     }
 
@@ -110,6 +112,9 @@ impl Log {
         match change {
             Change::Owners(address, owners) => {
                 self.pending.owners.insert(address, owners);
+            }
+            Change::NodeAddress(cluster, address, is_one) => {
+                self.pending.nodes.insert((cluster, address), is_one);
             }
             Change::Namespace(name, labels) => {
                 self.pending.namespaces.insert(name, labels);
@@ -135,6 +140,9 @@ impl Log {
         let mut deltas = Deltas::default();
         for (name, labels) in pending.namespaces {
             self.seal_namespace(name, labels, &mut deltas);
+        }
+        for ((cluster, address), is_one) in pending.nodes {
+            self.seal_node(cluster, address, is_one, &mut deltas);
         }
         for (address, owners) in pending.owners {
             self.seal_owners(address, &owners, &mut deltas);
@@ -194,6 +202,9 @@ impl Log {
         for (name, labels) in &self.published.namespaces {
             deltas.namespace(self.namespace(name, Some(labels)));
         }
+        for (cluster, address) in &self.published.nodes {
+            deltas.node(self.node(cluster, *address, true));
+        }
         for (address, claimants) in &self.published.owners {
             deltas.owners(*address, claimants.clone());
         }
@@ -226,6 +237,25 @@ impl Log {
             Some(labels) => self.published.namespaces.insert(name, labels),
             None => self.published.namespaces.remove(&name),
         };
+    }
+
+    fn seal_node(&mut self, cluster: ClusterName, address: IpAddr, is_one: bool, deltas: &mut Deltas) {
+        let key = (cluster, address);
+        if self.published.nodes.contains(&key) == is_one {
+            return;
+        }
+        let cluster = &key.0;
+        if is_one {
+            self.numbers.use_string(&cluster.as_str().into());
+        }
+        self.define_new(deltas);
+        deltas.node(self.node(cluster, address, is_one));
+        if is_one {
+            self.published.nodes.insert(key);
+        } else {
+            self.numbers.drop_string(cluster.as_str());
+            self.published.nodes.remove(&key);
+        }
     }
 
     fn seal_owners(&mut self, address: IpAddr, owners: &[Identity], deltas: &mut Deltas) {
@@ -264,6 +294,15 @@ impl Log {
         }
     }
 
+    /// That an address is a node's of a cluster whose id is in use, or is no more.
+    fn node(&self, cluster: &ClusterName, address: IpAddr, is_one: bool) -> wire::NodeAddress {
+        wire::NodeAddress {
+            cluster: self.numbers.string(cluster.as_str()),
+            address: convert::encode_address(address),
+            gone: !is_one,
+        }
+    }
+
     /// Labels of a namespace whose strings are all in use; `None`: it is gone.
     fn namespace(&self, name: &NamespaceName, labels: Option<&Labels>) -> wire::NamespaceLabels {
         wire::NamespaceLabels {
@@ -288,6 +327,9 @@ impl Log {
                 *number = self.numbers.use_identity(old.identity(*number));
             }
             claimants.sort_unstable();
+        }
+        for (cluster, _) in &self.published.nodes {
+            self.numbers.use_string(&cluster.as_str().into());
         }
         for (name, labels) in &self.published.namespaces {
             self.numbers.use_string(&name.cluster.as_str().into());
@@ -333,12 +375,12 @@ fn status(cluster: &ClusterName, state: ClusterState, heard: &LastHeard, now: In
     convert::encode_status(cluster, state, age_ms)
 }
 
-/// Addresses, namespaces and clusters that a delta speaks of.
+/// Addresses, nodes' addresses, namespaces and clusters that a delta speaks of.
 fn changes(delta: &wire::Delta) -> usize {
     let owners = delta.owners.as_ref().map_or(0, |owners| {
         owners.ipv4_identities.len() + owners.ipv6_identities.len() + owners.shared.len()
     });
-    delta.namespaces.len() + owners + delta.clusters.len()
+    delta.namespaces.len() + delta.node_addresses.len() + owners + delta.clusters.len()
 }
 
 #[cfg(test)]

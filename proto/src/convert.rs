@@ -173,11 +173,30 @@ pub fn encode_owners<'a>(owners: impl IntoIterator<Item = (IpAddr, &'a [u32])>) 
 
 fn shared(address: IpAddr, claimants: &[u32]) -> wire::SharedAddress {
     wire::SharedAddress {
-        address: match address {
-            IpAddr::V4(address) => address.octets().to_vec(),
-            IpAddr::V6(address) => address.octets().to_vec(),
-        },
+        address: encode_address(address),
         identities: claimants.to_vec(),
+    }
+}
+
+/// 4 or 16 bytes in network order.
+pub fn encode_address(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// The address of 4 or 16 bytes in network order.
+///
+/// # Errors
+/// If there are more or fewer.
+pub fn decode_address(octets: &[u8]) -> Result<IpAddr, Malformed> {
+    if let Ok(octets) = <[u8; 4]>::try_from(octets) {
+        return Ok(IpAddr::from(octets));
+    }
+    match <[u8; 16]>::try_from(octets) {
+        Ok(octets) => Ok(IpAddr::from(octets)),
+        Err(_) => Err(Malformed(format!("an address of {} bytes", octets.len()))),
     }
 }
 
@@ -222,13 +241,7 @@ pub fn decode_owners(columns: &wire::Owners) -> Result<Vec<(IpAddr, Claimants)>,
 }
 
 fn decode_shared(entry: &wire::SharedAddress) -> Result<(IpAddr, Claimants), Malformed> {
-    let address = match *entry.address.as_slice() {
-        [a, b, c, d] => IpAddr::from([a, b, c, d]),
-        ref longer => match <[u8; 16]>::try_from(longer) {
-            Ok(octets) => IpAddr::from(octets),
-            Err(_) => return Err(Malformed(format!("an address of {} bytes", longer.len()))),
-        },
-    };
+    let address = decode_address(&entry.address)?;
     if entry.identities.len() < 2 || entry.identities[0] == 0 {
         return Err(Malformed(format!("{address} is shared by nobody")));
     }

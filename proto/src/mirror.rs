@@ -20,7 +20,7 @@ use feed::Feed;
 use identities::Identities;
 use knowledge::{Knowledge, Owners};
 use smallvec::SmallVec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use wire::frame::Body;
@@ -43,6 +43,8 @@ type Claims = SmallVec<[IdentityId; 2]>;
 pub struct Part {
     /// For each address the identities that claim it, at least one, sorted, each once; all of them of this cluster.
     pub owners: BTreeMap<IpAddr, Vec<Identity>>,
+    /// The addresses of its nodes, which are no pod's of it (I7).
+    pub nodes: BTreeSet<IpAddr>,
     /// The labels of each namespace that has an object.
     pub namespaces: BTreeMap<Arc<str>, Arc<Labels>>,
 }
@@ -175,7 +177,7 @@ impl Mirror {
         let now = self.parts.get(cluster);
         let settled = match (&before, now) {
             (Some(before), Some(now)) => {
-                let addresses = before.owners.addresses().chain(now.owners.addresses()).collect();
+                let addresses = before.addresses().chain(now.addresses()).collect();
                 let namespaces = before.namespaces.keys().chain(now.namespaces.keys()).cloned().collect();
                 self.settle(addresses, namespaces)
             }
@@ -197,6 +199,7 @@ impl Mirror {
             let cluster = cluster.clone();
             knowledge.namespaces.insert(NamespaceName { cluster, name }, labels);
         }
+        knowledge.nodes.insert(cluster.clone(), part.nodes);
         knowledge
     }
 
@@ -245,6 +248,21 @@ impl Mirror {
             &self.identity(*id).namespace.cluster
         })
         .copied()
+    }
+
+    /// Whether an address is known to be a node's of the own cluster, and so no pod's of it (I7). Whose the nodes of other
+    /// clusters are is settled where their pods are known: a hub gives their addresses no owner.
+    pub fn is_nodes(&self, address: IpAddr) -> bool {
+        let says = |source: &Knowledge| {
+            source
+                .nodes
+                .get(&self.own)
+                .is_some_and(|nodes| nodes.contains(&address))
+        };
+        match self.parts.get(&self.own) {
+            Some(part) => says(part),
+            None => says(&self.feed.said) || self.inherited.get(&self.own).is_some_and(says),
+        }
     }
 
     /// Every address that somebody claims, ascending, with its claims.

@@ -21,10 +21,19 @@ pub enum Lost {
     Finished,
     /// The pod uses its node's network (S71).
     HostNetwork,
-    /// The address is a node's, by what pods of the same cluster say of where they run (I7).
+    /// The address is a node's of the same cluster ([`Pods::is_nodes`], I7).
     NodeAddress,
     /// The pod is terminating and another live one claims the address (S83).
     Terminating,
+}
+
+/// What an event may have changed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Touched {
+    /// Addresses of which other claims may count now.
+    pub claims: BTreeSet<IpAddr>,
+    /// Addresses that are nodes' now, or are no more.
+    pub nodes: BTreeSet<IpAddr>,
 }
 
 /// The pods of one cluster, or of one node of it.
@@ -36,13 +45,23 @@ pub struct Pods {
     by_address: BTreeMap<IpAddr, SmallVec<[Arc<Pod>; 1]>>,
     /// For each address that is a node's how often pods say so ([`Pod::node_addresses`]), at least once.
     of_nodes: BTreeMap<IpAddr, usize>,
+    /// Addresses that are nodes' whatever pods say.
+    listed: BTreeSet<IpAddr>,
     synced: bool,
 }
 
 impl Pods {
-    /// Takes an event in; returns the addresses whose claims may have changed. A relist removes what it does not name.
-    pub fn apply(&mut self, event: Event<Pod>) -> BTreeSet<IpAddr> {
-        let mut touched = BTreeSet::new();
+    /// None yet, of a cluster whose Node objects list these addresses.
+    pub fn of_nodes_at(listed: BTreeSet<IpAddr>) -> Self {
+        Self {
+            listed,
+            ..Self::default()
+        }
+    }
+
+    /// Takes an event in. A relist removes what it does not name.
+    pub fn apply(&mut self, event: Event<Pod>) -> Touched {
+        let mut touched = Touched::default();
         match event {
             Event::Synced(pods) => self.replace(pods, &mut touched),
             Event::Applied(pod) => self.insert(pod, &mut touched),
@@ -101,6 +120,17 @@ impl Pods {
         self.by_address.keys().copied()
     }
 
+    /// Every address that is a node's: a Node object lists it, or a pod says that it runs there
+    /// ([`Pod::node_addresses`]). Those of which both are true come twice.
+    pub fn node_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.of_nodes.keys().chain(&self.listed).copied()
+    }
+
+    /// Whether the address is a node's, and so no pod's (I7).
+    pub fn is_nodes(&self, address: IpAddr) -> bool {
+        self.of_nodes.contains_key(&address) || self.listed.contains(&address)
+    }
+
     /// The pods whose claim on this address counts, sorted by namespace and name.
     pub fn owners(&self, address: IpAddr) -> Vec<&Arc<Pod>> {
         let judged = self.judged(address);
@@ -115,13 +145,13 @@ impl Pods {
     fn judged(&self, address: IpAddr) -> impl Iterator<Item = (&Arc<Pod>, Option<Lost>)> {
         let claimants = self.by_address.get(&address).map_or(&[][..], SmallVec::as_slice);
         let stays = claimants.iter().any(|pod| pod.is_live() && !pod.terminating);
-        let is_nodes = self.of_nodes.contains_key(&address);
+        let is_nodes = self.is_nodes(address);
         claimants
             .iter()
             .map(move |pod| (pod, lost(pod, Address { is_nodes, stays })))
     }
 
-    fn replace(&mut self, pods: Vec<Pod>, touched: &mut BTreeSet<IpAddr>) {
+    fn replace(&mut self, pods: Vec<Pod>, touched: &mut Touched) {
         let mut gone: BTreeSet<_> = self
             .iter()
             .map(|pod| (pod.namespace.clone(), pod.name.clone()))
@@ -136,7 +166,7 @@ impl Pods {
         self.synced = true;
     }
 
-    fn insert(&mut self, pod: Pod, touched: &mut BTreeSet<IpAddr>) {
+    fn insert(&mut self, pod: Pod, touched: &mut Touched) {
         if self.get(&pod.namespace, &pod.name).is_some_and(|now| **now == pod) {
             return;
         }
@@ -146,20 +176,20 @@ impl Pods {
             let claimants = self.by_address.entry(address).or_default();
             let at = claimants.partition_point(|other| (&other.namespace, &other.name) < (&pod.namespace, &pod.name));
             claimants.insert(at, pod.clone());
-            touched.insert(address);
+            touched.claims.insert(address);
         }
         for address in pod.node_addresses() {
             let said = self.of_nodes.entry(address).or_default();
             *said += 1;
-            if *said == 1 && self.by_address.contains_key(&address) {
-                touched.insert(address);
+            if *said == 1 {
+                self.touch_node(address, touched);
             }
         }
         let namespace = self.by_name.entry(pod.namespace.clone()).or_default();
         namespace.insert(pod.name.clone(), pod);
     }
 
-    fn remove(&mut self, namespace: &str, name: &str, touched: &mut BTreeSet<IpAddr>) {
+    fn remove(&mut self, namespace: &str, name: &str, touched: &mut Touched) {
         let Some(pods) = self.by_name.get_mut(namespace) else {
             return;
         };
@@ -176,7 +206,7 @@ impl Pods {
             if claimants.is_empty() {
                 self.by_address.remove(&address);
             }
-            touched.insert(address);
+            touched.claims.insert(address);
         }
         for address in pod.node_addresses() {
             let said = self
@@ -186,10 +216,15 @@ impl Pods {
             *said -= 1;
             if *said == 0 {
                 self.of_nodes.remove(&address);
-                if self.by_address.contains_key(&address) {
-                    touched.insert(address);
-                }
+                self.touch_node(address, touched);
             }
+        }
+    }
+
+    fn touch_node(&self, address: IpAddr, touched: &mut Touched) {
+        touched.nodes.insert(address);
+        if self.by_address.contains_key(&address) {
+            touched.claims.insert(address);
         }
     }
 }
@@ -255,6 +290,7 @@ pub fn part<'a>(cluster: &ClusterName, pods: &Pods, namespaces: impl IntoIterato
             .map(|address| (address, identities(address)))
             .filter(|(_, owners)| !owners.is_empty())
             .collect(),
+        nodes: pods.node_addresses().collect(),
         namespaces: namespaces
             .into_iter()
             .map(|namespace| (namespace.name.clone(), namespace.labels.clone()))

@@ -114,19 +114,18 @@ fn selecting<'a>(policies: &[&'a Policy], pod: &Pod) -> Vec<&'a Policy> {
     policies.iter().copied().filter(|policy| selects(policy)).collect()
 }
 
-/// The owners of each address that is no node's, neither one of the node's own nor what pods of it call so (I7).
-///
-/// Which addresses other nodes have, this one is not told: a hub gives such an address no owner, and it gives none to a
-/// pod that it has not heard of yet either, which must be isolated all the same. So a pod that claims another node's
-/// address is isolated by it on its own node, as every judge of rulesets shows, and `enforcer lint` names it.
+/// The owners of each address that is no node's: neither one of the node's own, nor what its pods call so, nor what the
+/// cluster is known to call so (I7). A chain for another node's address would filter what that node sends to this one.
 ///
 /// An address that a pod has taken over is that pod's, here or on another node, though the old one is still ending (S83).
 fn owners(pods: &[Subject<'_>], world: &World<'_>) -> BTreeMap<IpAddr, Vec<usize>> {
     let said: BTreeSet<IpAddr> = world.pods.iter().flat_map(|pod| pod.node_addresses()).collect();
+    let is_nodes =
+        |address| world.node_addresses.contains(address) || said.contains(address) || world.mirror.is_nodes(*address);
     let mut owners: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
     for (place, subject) in pods.iter().enumerate() {
         for address in &subject.pod.addresses {
-            if !world.node_addresses.contains(address) && !said.contains(address) {
+            if !is_nodes(address) {
                 owners.entry(*address).or_default().push(place);
             }
         }

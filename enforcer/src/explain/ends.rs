@@ -85,11 +85,7 @@ fn owners(set: &ClusterSet, side: &'static str, address: IpAddr) -> Address {
         cluster.claims(address).into_iter().filter_map(|(pod, lost)| {
             Some(NotOwner {
                 pod: cluster.pod_name(pod).to_string(),
-                because: match lost {
-                    Some(lost) => why_lost(lost),
-                    None if cluster.owners(address).is_empty() => why_lost(Lost::NodeAddress),
-                    None => return None,
-                },
+                because: why_lost(lost?),
             })
         })
     });

@@ -25,7 +25,7 @@ pub(super) const NODES: Rule = Rule {
     severity: Severity::Error,
     finds: "a pod that is not on the host network and has a node's address",
     help: "Rules for such an address would filter the node itself. So it counts as the node's: no selector matches it, only \
-           ipBlocks do, and no policy isolates the pod at it (I7); a node knows only of its own addresses, though.",
+           ipBlocks do, and no policy isolates the pod at it (I7).",
 };
 
 /// An address that no pod can have.
@@ -101,17 +101,10 @@ fn odd_fields(pod: &PodAt<'_>, findings: &mut Findings) {
 fn node_addresses(estate: &Estate<'_>, pod: &PodAt<'_>, findings: &mut Findings) {
     for address in &pod.pod.addresses {
         if let Some(node) = estate.node_addresses.get(&(pod.cluster(), *address)) {
-            let elsewhere = pod.pod.node.as_deref().filter(|own| own != node);
-            let happens = match elsewhere {
-                None => format!(
-                    "{address} is node {node}'s: the pod has no identity by it, no policy isolates it there and no \
-                     selector matches it"
-                ),
-                Some(own) => format!(
-                    "{address} is node {node}'s: no selector matches the pod by it; but node {own}, where the pod runs, \
-                     does not know that, and holds traffic of node {node} with its pods against the pod's policies"
-                ),
-            };
+            let happens = format!(
+                "{address} is node {node}'s: the pod has no identity by it, no policy isolates it there and no selector \
+                 matches it"
+            );
             findings.add(finding(&NODES, pod, "status.podIPs", happens).instead(
                 "if the pod is meant to share its node's network, say so:  spec.hostNetwork: true; else give it an address \
                  of its own",

@@ -131,7 +131,7 @@ impl Machine {
             })
         });
         let was_synced = self.pods.is_synced();
-        let addresses = self.pods.apply(event);
+        let addresses = self.pods.apply(event).claims;
         let mut inventory_changed = false;
         for address in addresses {
             let owners = self.pods.owners(address);

@@ -41,10 +41,7 @@ pub struct Cluster {
     pods: Pods,
     policies: BTreeMap<PolicyName, Arc<Policy>>,
     nodes: BTreeMap<Arc<str>, Node>,
-    /// The addresses of all of these.
-    node_addresses: BTreeSet<IpAddr>,
-    /// As each of its nodes sees the ClusterSet: where a node knows its cluster in full, its own word adds nothing but for a
-    /// pod that claims another node's address (I7), whose running enforcer takes the pod's word for it.
+    /// As each of its nodes sees the ClusterSet: where a node knows its cluster in full, its own word adds nothing.
     mirror: Mirror,
     objects: BTreeMap<(Kind, Arc<str>, Arc<str>), Arc<Object>>,
 }
@@ -251,7 +248,8 @@ impl Cluster {
                 }
             }
         }
-        let mut all = Pods::default();
+        let of_nodes = nodes.values().flat_map(|node| &node.addresses).copied();
+        let mut all = Pods::of_nodes_at(of_nodes.collect());
         all.apply(Event::Synced(pods));
         for pod in all.iter() {
             if let Some(node) = &pod.node {
@@ -264,18 +262,14 @@ impl Cluster {
             namespaces,
             pods: all,
             policies,
-            node_addresses: nodes.values().flat_map(|node| &node.addresses).copied().collect(),
             nodes,
             mirror: Mirror::new(name.clone()),
             objects: objects.iter().map(|object| (key(object), object.clone())).collect(),
         }
     }
 
-    /// What other clusters hear of it: no address of a node is a pod's (I7).
     fn part(&self) -> Part {
-        let mut part = pods::part(&self.name, &self.pods, self.namespaces.values());
-        part.owners.retain(|address, _| !self.is_nodes(*address));
-        part
+        pods::part(&self.name, &self.pods, self.namespaces.values())
     }
 
     /// Its id.
@@ -315,14 +309,10 @@ impl Cluster {
 
     /// Its live pods that own an address, none of which is a node's (I7).
     pub fn owners(&self, address: IpAddr) -> Vec<&Arc<Pod>> {
-        if self.is_nodes(address) {
-            return Vec::new();
-        }
         self.pods.owners(address)
     }
 
-    /// All its pods that list an address, and why the claim does not count, if it does not. A claim that counts is void
-    /// all the same where [`Cluster::owners`] has none: a node has the address.
+    /// All its pods that list an address, and why the claim does not count, if it does not.
     pub fn claims(&self, address: IpAddr) -> Vec<(&Arc<Pod>, Option<Lost>)> {
         self.pods.claims(address)
     }
@@ -342,10 +332,6 @@ impl Cluster {
             cluster: self.name.clone(),
             name: name.to_owned(),
         }
-    }
-
-    fn is_nodes(&self, address: IpAddr) -> bool {
-        self.node_addresses.contains(&address)
     }
 }
 

@@ -5,7 +5,7 @@
 use super::{Connection, Observed, Seniority, Touched};
 use proto::model::{ClusterName, ClusterState};
 use proto::observe::Namespace;
-use proto::pods::Pods;
+use proto::pods::{self, Pods};
 use proto::watch::Event;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -99,6 +99,7 @@ impl Content {
         Touched {
             namespaces: self.namespaces.iter().map(|one| Arc::clone(&one.name)).collect(),
             addresses: self.pods.addresses().collect(),
+            nodes: self.pods.node_addresses().collect(),
         }
     }
 }
@@ -253,7 +254,8 @@ impl Member {
         let lost = match observed {
             Observed::Pods(event) => {
                 self.lost.pods = loss(&event);
-                touched.addresses = content.pods.apply(event);
+                let pods::Touched { claims, nodes } = content.pods.apply(event);
+                (touched.addresses, touched.nodes) = (claims, nodes);
                 &self.lost.pods
             }
             Observed::Namespaces(event) => {
@@ -304,6 +306,7 @@ impl Member {
         let after = self.content.everything();
         touched.namespaces.extend(after.namespaces);
         touched.addresses.extend(after.addresses);
+        touched.nodes.extend(after.nodes);
         touched
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 #[derive(Default)]
 struct Published {
     owners: BTreeMap<IpAddr, Vec<Identity>>,
+    nodes: BTreeSet<(IpAddr, ClusterName)>,
     namespaces: BTreeMap<NamespaceName, Arc<Labels>>,
     clusters: BTreeMap<ClusterName, ClusterState>,
 }
@@ -16,6 +17,8 @@ impl Published {
             match change {
                 Change::Owners(address, owners) if owners.is_empty() => drop(self.owners.remove(&address)),
                 Change::Owners(address, owners) => drop(self.owners.insert(address, owners)),
+                Change::NodeAddress(cluster, address, true) => drop(self.nodes.insert((address, cluster))),
+                Change::NodeAddress(cluster, address, false) => drop(self.nodes.remove(&(address, cluster))),
                 Change::Namespace(name, Some(labels)) => drop(self.namespaces.insert(name, labels)),
                 Change::Namespace(name, None) => drop(self.namespaces.remove(&name)),
                 Change::Cluster(cluster, state) => drop(self.clusters.insert(cluster, state)),
@@ -41,7 +44,9 @@ impl Published {
             let owners: Vec<String> = owners.iter().map(identity).collect();
             format!("{address} {}\n", owners.join(" "))
         });
-        clusters.chain(namespaces).chain(owners).collect()
+        let nodes = self.nodes.iter();
+        let nodes = nodes.map(|(address, cluster)| format!("{address} node of {cluster}\n"));
+        clusters.chain(namespaces).chain(nodes).chain(owners).collect()
     }
 }
 
@@ -228,7 +233,7 @@ fn another_cluster_behind_the_same_id_leaves_and_joins() {
         .iter()
         .filter_map(|change| match change {
             Change::Cluster(_, state) => Some(*state),
-            Change::Owners(..) | Change::Namespace(..) => None,
+            Change::Owners(..) | Change::NodeAddress(..) | Change::Namespace(..) => None,
         })
         .collect();
     assert_eq!(states, [ClusterState::Left, ClusterState::Syncing, ClusterState::Live]);
@@ -388,6 +393,9 @@ fn random_pod(random: &mut fastrand::Rng) -> Pod {
     let mut pod = pod(&name, &[&address], &app);
     pod.uid = random.char('1'..='3').to_string().into();
     pod.terminating = random.u8(0..4) == 0;
+    if random.u8(0..6) == 0 {
+        pod.host_addresses = vec![IpAddr::from([10, 0, 0, random.u8(3..6)])];
+    }
     pod
 }
 

@@ -39,10 +39,15 @@ fn delta(sealed: &Sealed) -> wire::Delta {
     }
 }
 
+/// The last bytes of nodes' addresses.
+const NODES: [u8; 2] = [1, 2];
+
 /// What a mirror or a log holds, with identities in full.
 #[derive(Clone, PartialEq, Debug, Default)]
 struct State {
     owners: BTreeMap<IpAddr, BTreeSet<Identity>>,
+    /// Of the mirror's own cluster.
+    nodes: BTreeSet<IpAddr>,
     namespaces: BTreeMap<NamespaceName, Labels>,
     clusters: BTreeMap<ClusterName, ClusterState>,
 }
@@ -54,6 +59,9 @@ impl State {
             Change::Owners(address, owners) => {
                 self.owners.insert(*address, owners.iter().cloned().collect());
             }
+            Change::NodeAddress(of, ..) if *of != cluster("own") => {}
+            Change::NodeAddress(_, address, true) => drop(self.nodes.insert(*address)),
+            Change::NodeAddress(_, address, false) => drop(self.nodes.remove(address)),
             Change::Namespace(name, Some(labels)) => drop(self.namespaces.insert(name.clone(), (**labels).clone())),
             Change::Namespace(name, None) => drop(self.namespaces.remove(name)),
             Change::Cluster(cluster, state) => drop(self.clusters.insert(cluster.clone(), *state)),
@@ -66,6 +74,11 @@ impl State {
             owners: mirror
                 .owners()
                 .map(|(address, claims)| (address, claims.iter().map(identity).collect()))
+                .collect(),
+            nodes: NODES
+                .map(address)
+                .into_iter()
+                .filter(|node| mirror.is_nodes(*node))
                 .collect(),
             namespaces: mirror
                 .namespaces()
@@ -89,7 +102,11 @@ fn begin(snapshot: &Snapshot) -> Mirror {
 /// namespace or owner is of another.
 fn random_change(random: &mut fastrand::Rng) -> Change {
     let id = ["a", "b"][random.usize(0..2)];
-    match random.u8(0..10) {
+    match random.u8(0..11) {
+        10 => {
+            let of = cluster(["a", "own", "own"][random.usize(0..3)]);
+            Change::NodeAddress(of, address(NODES[random.usize(0..2)]), random.bool())
+        }
         0..=6 => {
             let owners: BTreeSet<Identity> = (0..random.usize(0..3))
                 .map(|_| owner(["a", "b"][random.usize(0..2)], ["x", "y", "z"][random.usize(0..3)]))

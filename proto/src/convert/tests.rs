@@ -127,6 +127,11 @@ fn golden_frame() {
             }],
             owners: Some(encoded()),
             clusters: vec![encode_status(&"a".parse().unwrap(), ClusterState::Live, 20)],
+            node_addresses: vec![wire::NodeAddress {
+                cluster: 1,
+                address: encode_address("192.0.2.1".parse().unwrap()),
+                gone: true,
+            }],
         })),
     };
     let message = encode_message(&frame);
@@ -140,8 +145,8 @@ fn golden_frame() {
         })
         .collect();
     expect![[r#"
-        00 00 00 00 c5 0a 14 09 01 00 00 00 00 00 00 00
-        11 02 00 00 00 00 00 00 00 18 03 10 dc 0b 52 a9
+        00 00 00 00 d1 0a 14 09 01 00 00 00 00 00 00 00
+        11 02 00 00 00 00 00 00 00 18 03 10 dc 0b 52 b5
         01 0a 1d 0a 05 01 01 01 01 01 12 01 61 12 01 78
         12 03 61 70 70 12 03 77 65 62 12 04 68 74 74 70
         12 13 08 07 10 01 18 02 22 02 03 04 2a 07 08 05
@@ -152,7 +157,8 @@ fn golden_frame() {
         00 00 00 00 00 00 02 22 02 02 00 2a 0a 0a 04 0a
         00 01 00 12 02 03 09 2a 18 0a 10 fd 00 00 00 00
         00 00 00 00 00 00 00 00 00 00 01 12 04 07 08 ac
-        02 3a 07 0a 01 61 10 02 18 14"#]]
+        02 3a 07 0a 01 61 10 02 18 14 42 0a 08 01 12 04
+        c0 00 02 01 18 01"#]]
     .assert_eq(&lines.join("\n"));
     assert_eq!(wire::Frame::decode(message.slice(GRPC_PREFIX..)), Ok(frame));
 }

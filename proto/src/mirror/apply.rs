@@ -93,6 +93,9 @@ impl Mirror {
                         kept.claim(&mut self.identities, address, &claims);
                     }
                 }
+                if let Some(nodes) = source.nodes.get(cluster) {
+                    kept.nodes.entry(cluster.clone()).or_default().extend(nodes);
+                }
                 let of_cluster = |namespace: &NamespaceName| namespace.cluster == *cluster;
                 for (namespace, labels) in source.namespaces.iter().filter(|(name, _)| of_cluster(name)) {
                     let entry = kept.namespaces.entry(namespace.clone());
@@ -124,8 +127,9 @@ impl Mirror {
         let change = self.feed.read(delta)?;
         self.feed.take(&change, &mut self.identities);
         self.forget_inherited(&change);
-        let addresses = change.owners.into_iter().map(|(address, _)| address).collect();
-        let changed = self.settle(addresses, change.namespaces.into_keys().collect());
+        let nodes = change.nodes.into_keys().map(|(_, address)| address);
+        let addresses = change.owners.into_iter().map(|(address, _)| address).chain(nodes);
+        let changed = self.settle(addresses.collect(), change.namespaces.into_keys().collect());
         let changed = self.enter(change.clusters) || changed;
         self.revision = Some(revision);
         Ok(applied(changed))
@@ -144,7 +148,7 @@ impl Mirror {
                 && let Some(mut kept) = self.inherited.remove(&cluster)
             {
                 let namespaces = kept.namespaces.keys().cloned().collect();
-                self.settle(kept.owners.addresses().collect(), namespaces);
+                self.settle(kept.addresses().collect(), namespaces);
                 kept.clear(&mut self.identities);
             }
             if state == ClusterState::Left {

@@ -1,4 +1,4 @@
-//! The hub's word: its numbers, and what they say of addresses and namespaces.
+//! The hub's word: its numbers, and what they say of addresses, nodes and namespaces.
 //!
 //! Pure. A change is read in full before any of it is taken ([`Feed::read`], [`Feed::take`]), so a frame that makes no
 //! sense changes nothing. A snapshot fills a feed of its own.
@@ -32,6 +32,8 @@ pub(super) struct Change {
     /// New labels of a namespace; `None`: its object is gone.
     pub(super) namespaces: BTreeMap<NamespaceName, Option<Arc<Labels>>>,
     pub(super) owners: Vec<(IpAddr, Claimants)>,
+    /// Whether an address is one of a cluster's nodes' now.
+    pub(super) nodes: BTreeMap<(ClusterName, IpAddr), bool>,
     pub(super) clusters: BTreeMap<ClusterName, ClusterState>,
 }
 
@@ -45,6 +47,7 @@ impl Feed {
         };
         let identities = reader.identities(&delta.identities)?;
         let namespaces = reader.namespaces(&delta.namespaces)?;
+        let nodes = reader.nodes(&delta.node_addresses)?;
         let strings = reader.strings;
         let defined = |id: &u32| self.identities.contains_key(id) || identities.contains_key(id);
         let owners = match &delta.owners {
@@ -73,6 +76,7 @@ impl Feed {
             identities,
             namespaces,
             owners,
+            nodes,
         })
     }
 
@@ -93,6 +97,13 @@ impl Feed {
             claims.sort_unstable();
             claims.dedup();
             self.said.claim(identities, *address, &claims);
+        }
+        for ((cluster, address), is_one) in &change.nodes {
+            let nodes = self.said.nodes.entry(cluster.clone()).or_default();
+            match is_one {
+                true => nodes.insert(*address),
+                false => nodes.remove(address),
+            };
         }
         for number in &change.retired_identities {
             if let Some(id) = self.identities.remove(number) {
@@ -122,6 +133,14 @@ impl Feed {
                 )));
             }
         }
+        for ((cluster, address), is_one) in &change.nodes {
+            let nodes = self.said.nodes.get(cluster);
+            if !is_one || nodes.is_some_and(|nodes| nodes.contains(address)) {
+                return Err(FrameError(format!(
+                    "a snapshot that names node address {address} of {cluster} twice or as gone"
+                )));
+            }
+        }
         self.take(&change, identities);
         Ok(())
     }
@@ -139,6 +158,7 @@ impl Feed {
         for (address, kept) in rest {
             self.said.claim(identities, address, &kept);
         }
+        self.said.nodes.remove(cluster);
         self.said
             .namespaces
             .retain(|namespace, _| namespace.cluster != *cluster);
@@ -229,19 +249,32 @@ impl Reader<'_> {
         Ok(namespaces)
     }
 
-    fn namespace(&mut self, cluster: u32, name: u32) -> Result<NamespaceName, FrameError> {
-        let cluster = match self.clusters.get(&cluster) {
-            Some(cluster) => cluster.clone(),
-            None => {
-                let id = ClusterName::new(&self.string(cluster)?).map_err(|error| FrameError(error.to_string()))?;
-                self.clusters.insert(cluster, id.clone());
-                id
+    fn nodes(&mut self, entries: &[wire::NodeAddress]) -> Result<BTreeMap<(ClusterName, IpAddr), bool>, FrameError> {
+        let mut nodes = BTreeMap::new();
+        for entry in entries {
+            let cluster = self.cluster(entry.cluster)?;
+            let address = convert::decode_address(&entry.address)?;
+            if nodes.insert((cluster, address), !entry.gone).is_some() {
+                return Err(FrameError(format!("node address {address} is there twice")));
             }
-        };
+        }
+        Ok(nodes)
+    }
+
+    fn namespace(&mut self, cluster: u32, name: u32) -> Result<NamespaceName, FrameError> {
         Ok(NamespaceName {
-            cluster,
+            cluster: self.cluster(cluster)?,
             name: self.string(name)?,
         })
+    }
+
+    fn cluster(&mut self, number: u32) -> Result<ClusterName, FrameError> {
+        if let Some(cluster) = self.clusters.get(&number) {
+            return Ok(cluster.clone());
+        }
+        let id = ClusterName::new(&self.string(number)?).map_err(|error| FrameError(error.to_string()))?;
+        self.clusters.insert(number, id.clone());
+        Ok(id)
     }
 
     fn labels(&self, numbers: &[u32]) -> Result<Arc<Labels>, FrameError> {

@@ -1,11 +1,11 @@
-//! What one source says: who claims which address, and which namespaces there are.
+//! What one source says: who claims which address, which addresses are nodes', and which namespaces there are.
 //!
 //! Pure. Claims are references to identities, counted in [`Identities`].
 
 use super::IdentityId;
 use super::identities::Identities;
 use crate::model::{ClusterName, Labels, NamespaceName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::slice;
 use std::sync::Arc;
@@ -84,6 +84,8 @@ fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
 #[derive(Debug, Default)]
 pub(super) struct Knowledge {
     pub(super) owners: Owners,
+    /// The addresses of each cluster's nodes.
+    pub(super) nodes: BTreeMap<ClusterName, BTreeSet<IpAddr>>,
     pub(super) namespaces: BTreeMap<NamespaceName, Arc<Labels>>,
 }
 
@@ -110,6 +112,11 @@ impl Knowledge {
         claims.filter(move |id| identities.get(*id).namespace.cluster == *cluster)
     }
 
+    /// Every address that it says something of, some of them twice.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.owners.addresses().chain(self.nodes.values().flatten().copied())
+    }
+
     /// Lets go of everything.
     pub(super) fn clear(&mut self, identities: &mut Identities) {
         for (_, claims) in std::mem::take(&mut self.owners).iter() {
@@ -117,6 +124,7 @@ impl Knowledge {
                 identities.release(*id);
             }
         }
+        self.nodes.clear();
         self.namespaces.clear();
     }
 }

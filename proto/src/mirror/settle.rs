@@ -2,7 +2,7 @@
 //!
 //! Pure. The outcome depends on what the sources say now, never on the order in which they said it.
 
-use super::{Claims, Mirror};
+use super::{Claims, IdentityId, Mirror};
 use crate::model::{ClusterName, Labels, NamespaceName};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -89,6 +89,10 @@ impl Mirror {
         }
         if !claims.iter().any(|id| *cluster_of(*id) == self.own) {
             claims.extend_from_slice(self.leaving.owners.get(address));
+        }
+        let is_own = |id: &IdentityId| *cluster_of(*id) == self.own;
+        if claims.iter().any(is_own) && self.is_nodes(address) {
+            claims.retain(|id| !is_own(id));
         }
         claims.sort_unstable();
         claims.dedup();

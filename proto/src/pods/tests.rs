@@ -1,4 +1,4 @@
-use super::{Lost, Pods, part};
+use super::{Lost, Pods, Touched, part};
 use crate::model::{ClusterName, Labels};
 use crate::observe::{Namespace, Phase, Pod};
 use crate::watch::Event;
@@ -38,8 +38,12 @@ fn owners(pods: &Pods, address: &str) -> Vec<String> {
     owners.iter().map(|pod| format!("{}:{}", pod.name, pod.uid)).collect()
 }
 
-fn text(addresses: BTreeSet<IpAddr>) -> String {
-    format!("{addresses:?}")
+/// The addresses of which other claims may count, and then those that may be nodes' now or no more, if any.
+fn text(Touched { claims, nodes }: Touched) -> String {
+    match nodes.is_empty() {
+        true => format!("{claims:?}"),
+        false => format!("{claims:?}, nodes {nodes:?}"),
+    }
 }
 
 /// S71, S81, S90: Pods that have finished or are on the host network own no address; one of phase Unknown does.
@@ -104,12 +108,12 @@ fn a_late_delete_is_of_the_pod_with_its_uid() {
     pods.apply(Event::Applied(pod("a", "2", &["10.0.0.1"])));
     assert_eq!(
         pods.apply(Event::Deleted(pod("a", "1", &["10.0.0.1"]))),
-        BTreeSet::new()
+        Touched::default()
     );
     assert_eq!(owners(&pods, "10.0.0.1"), ["a:2"]);
     assert_eq!(
         pods.apply(Event::Deleted(pod("b", "2", &["10.0.0.1"]))),
-        BTreeSet::new()
+        Touched::default()
     );
     // What the last state of the object lists need not be what was known of it.
     expect!["{10.0.0.1}"].assert_eq(&text(pods.apply(Event::Deleted(pod("a", "2", &[])))));
@@ -123,14 +127,14 @@ fn a_repeated_object_touches_nothing() {
     let mut pods = pods(vec![pod("a", "1", &["10.0.0.1"])]);
     assert_eq!(
         pods.apply(Event::Applied(pod("a", "1", &["10.0.0.1"]))),
-        BTreeSet::new()
+        Touched::default()
     );
     assert_eq!(
         pods.apply(Event::Synced(vec![pod("a", "1", &["10.0.0.1"])])),
-        BTreeSet::new()
+        Touched::default()
     );
-    assert_eq!(pods.apply(Event::Heard), BTreeSet::new());
-    assert_eq!(pods.apply(Event::Lost("away".to_owned())), BTreeSet::new());
+    assert_eq!(pods.apply(Event::Heard), Touched::default());
+    assert_eq!(pods.apply(Event::Lost("away".to_owned())), Touched::default());
     assert_eq!(owners(&pods, "10.0.0.1"), ["a:1"]);
 }
 
@@ -210,18 +214,24 @@ fn an_address_of_a_node_is_no_pods() {
     );
     // Two say so; the word of one is enough, and ends with it.
     pods.apply(Event::Applied(on("c", "192.0.2.1")));
-    assert_eq!(text(pods.apply(Event::Deleted(on("b", "192.0.2.1")))), "{}");
+    assert_eq!(pods.apply(Event::Deleted(on("b", "192.0.2.1"))), Touched::default());
     assert_eq!(claims(&pods), [Some(Lost::NodeAddress)]);
-    expect!["{192.0.2.1}"].assert_eq(&text(pods.apply(Event::Applied(on("c", "192.0.2.2")))));
+    expect!["{192.0.2.1}, nodes {192.0.2.1, 192.0.2.2}"]
+        .assert_eq(&text(pods.apply(Event::Applied(on("c", "192.0.2.2")))));
     assert_eq!(claims(&pods), [None]);
     // A host-network pod's own addresses are its node's; a finished one says nothing of a node.
     let mut host = pod("d", "4", &["192.0.2.1"]);
     host.host_network = true;
-    expect!["{192.0.2.1}"].assert_eq(&text(pods.apply(Event::Applied(host.clone()))));
+    expect!["{192.0.2.1}, nodes {192.0.2.1}"].assert_eq(&text(pods.apply(Event::Applied(host.clone()))));
     assert_eq!(claims(&pods), [Some(Lost::HostNetwork), Some(Lost::NodeAddress)]);
     host.phase = Phase::Failed;
     pods.apply(Event::Applied(host));
     assert_eq!(claims(&pods), [Some(Lost::HostNetwork), None]);
+    // What Node objects list needs no pod that says so.
+    let mut listed = Pods::of_nodes_at(["192.0.2.1".parse().unwrap()].into());
+    listed.apply(Event::Synced(pods.iter().map(|pod| Pod::clone(pod)).collect()));
+    assert_eq!(claims(&listed), [Some(Lost::HostNetwork), Some(Lost::NodeAddress)]);
+    expect!["[192.0.2.2, 192.0.2.1]"].assert_eq(&format!("{:?}", listed.node_addresses().collect::<Vec<_>>()));
 }
 
 /// I14, I15, S120, W4: Random lives of few pods at few addresses, with repetitions and deletes that come late or twice:
@@ -236,12 +246,19 @@ fn owners_depend_on_the_objects_only() {
         for step in 0..60 {
             let event = random_event(&mut rng, &format!("{step}"), &mut objects, &mut ended);
             let before = ownership(&pods);
+            let nodes_before: BTreeSet<IpAddr> = pods.node_addresses().collect();
             let touched = pods.apply(event);
+            let nodes_after: BTreeSet<IpAddr> = pods.node_addresses().collect();
+            let moved: BTreeSet<IpAddr> = nodes_before.symmetric_difference(&nodes_after).copied().collect();
+            assert!(
+                moved.is_subset(&touched.nodes),
+                "a node that was not announced, seed {seed} step {step}"
+            );
             let after = ownership(&pods);
             let untouched = |owners: &Ownership| -> Ownership {
                 owners
                     .iter()
-                    .filter(|(address, _)| !touched.contains(*address))
+                    .filter(|(address, _)| !touched.claims.contains(*address))
                     .map(|(a, o)| (*a, o.clone()))
                     .collect()
             };
@@ -256,6 +273,7 @@ fn owners_depend_on_the_objects_only() {
             fresh.apply(Event::Synced(shuffled));
             assert_eq!(after, ownership(&fresh), "seed {seed} step {step}");
             assert!(pods.iter().eq(fresh.iter()), "seed {seed} step {step}");
+            assert!(fresh.node_addresses().eq(nodes_after), "seed {seed} step {step}");
         }
     }
 }

@@ -114,7 +114,7 @@ fn node_addresses() {
 
             Pod a/x/thief   a/all.yaml:8
               error    status.podIPs   node-address
-                       192.168.0.1 is node node-1's: no selector matches the pod by it; but node node-2, where the pod runs, does not know that, and holds traffic of node node-1 with its pods against the pod's policies
+                       192.168.0.1 is node node-1's: the pod has no identity by it, no policy isolates it there and no selector matches it
                        if the pod is meant to share its node's network, say so:  spec.hostNetwork: true; else give it an address of its own
 
             2 errors, 0 warnings, 0 notes

@@ -10,10 +10,14 @@ use std::fmt::{self, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// Addresses of nodes, from a small pool that a mirror can be asked about.
+pub(super) const NODES: [&str; 3] = ["10.0.0.1", "10.0.0.3", "fd00::1"];
+
 /// An inventory.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct World {
     pub(super) owners: BTreeMap<IpAddr, BTreeSet<Identity>>,
+    pub(super) nodes: BTreeSet<(ClusterName, IpAddr)>,
     pub(super) namespaces: BTreeMap<NamespaceName, Labels>,
     pub(super) clusters: BTreeMap<ClusterName, ClusterState>,
 }
@@ -29,6 +33,11 @@ impl World {
         });
         let world = Self {
             owners: owners.collect(),
+            nodes: NODES
+                .iter()
+                .map(|text| (mirror.own.clone(), text.parse().unwrap()))
+                .filter(|(_, address)| mirror.is_nodes(*address))
+                .collect(),
             namespaces: mirror
                 .namespaces()
                 .map(|(name, labels)| {
@@ -46,6 +55,18 @@ impl World {
         world
     }
 
+    /// What a mirror of a cluster makes of it: an address of a node of that cluster is no pod's of it (I7).
+    pub(super) fn seen_from(mut self, own: &ClusterName) -> Self {
+        self.nodes.retain(|(cluster, _)| cluster == own);
+        for (cluster, address) in &self.nodes {
+            if let Some(claims) = self.owners.get_mut(address) {
+                claims.retain(|identity| identity.namespace.cluster != *cluster);
+            }
+        }
+        self.owners.retain(|_, claims| !claims.is_empty());
+        self
+    }
+
     /// Takes what `other` has of one cluster in the place of what is here.
     pub(super) fn replace(&mut self, cluster: &ClusterName, other: &Self) {
         for claims in self.owners.values_mut() {
@@ -56,6 +77,9 @@ impl World {
             self.owners.entry(*address).or_default().extend(of_cluster.cloned());
         }
         self.owners.retain(|_, claims| !claims.is_empty());
+        self.nodes.retain(|(of, _)| of != cluster);
+        self.nodes
+            .extend(other.nodes.iter().filter(|(of, _)| of == cluster).cloned());
         self.namespaces.retain(|name, _| name.cluster != *cluster);
         let of_cluster = other.namespaces.iter().filter(|(name, _)| name.cluster == *cluster);
         self.namespaces
@@ -70,6 +94,9 @@ impl fmt::Debug for World {
         }
         for (NamespaceName { cluster, name }, labels) in &self.namespaces {
             writeln!(f, "{cluster}/{name}{}", shown(labels))?;
+        }
+        for (cluster, address) in &self.nodes {
+            writeln!(f, "{address} node of {cluster}")?;
         }
         for (address, claims) in &self.owners {
             for Identity {
@@ -144,6 +171,12 @@ impl Hub {
         {
             delta.namespaces.push(self.namespace(name, None, &mut fresh));
         }
+        for (cluster, address) in before.nodes.symmetric_difference(&world.nodes) {
+            let is_one = world.nodes.contains(&(cluster.clone(), *address));
+            delta
+                .node_addresses
+                .push(self.node(cluster, *address, is_one, &mut fresh));
+        }
         let addresses: BTreeSet<_> = before.owners.keys().chain(world.owners.keys()).copied().collect();
         let changed = addresses
             .iter()
@@ -197,7 +230,7 @@ impl Hub {
         frames
     }
 
-    /// Everything that has a number, and the namespaces.
+    /// Everything that has a number, the nodes' addresses and the namespaces.
     fn definitions(&self) -> wire::Delta {
         let numbered: BTreeMap<_, _> = self.strings.iter().map(|(value, number)| (*number, &**value)).collect();
         let mut delta = wire::Delta {
@@ -207,6 +240,11 @@ impl Hub {
         let (mut numbers, mut fresh) = (self.clone(), BTreeMap::new());
         for (name, labels) in &self.world.namespaces {
             delta.namespaces.push(numbers.namespace(name, Some(labels), &mut fresh));
+        }
+        for (cluster, address) in &self.world.nodes {
+            delta
+                .node_addresses
+                .push(numbers.node(cluster, *address, true, &mut fresh));
         }
         for (identity, number) in &self.identities {
             delta.identities.push(numbers.identity(identity, *number, &mut fresh));
@@ -250,6 +288,20 @@ impl Hub {
                 .iter()
                 .map(|port| convert::encode_port(self.string(&port.name, fresh), port.protocol, port.port))
                 .collect(),
+        }
+    }
+
+    fn node(
+        &mut self,
+        cluster: &ClusterName,
+        address: IpAddr,
+        is_one: bool,
+        fresh: &mut BTreeMap<Arc<str>, u32>,
+    ) -> wire::NodeAddress {
+        wire::NodeAddress {
+            cluster: self.string(cluster.as_str(), fresh),
+            address: convert::encode_address(address),
+            gone: !is_one,
         }
     }
 
@@ -304,6 +356,7 @@ fn used_strings(world: &World) -> BTreeSet<Arc<str>> {
         namespaces.push((&identity.namespace, &identity.labels));
         used.extend(identity.ports.iter().map(|port| Arc::clone(&port.name)));
     }
+    used.extend(world.nodes.iter().map(|(cluster, _)| cluster.as_str().into()));
     for (name, labels) in namespaces {
         used.extend([name.cluster.as_str().into(), Arc::clone(&name.name)]);
         used.extend(labels.iter().flat_map(|(key, value)| [key, value]).cloned());
@@ -348,12 +401,17 @@ pub(super) fn identity(text: &str) -> Identity {
     }
 }
 
-/// A world from lines as `Debug` prints them: `a Live`, `a/x team=shop` (a namespace), `10.0.0.1 a/x app=web` (a claim).
+/// A world from lines as `Debug` prints them: `a Live`, `a/x team=shop` (a namespace), `10.0.0.1 a/x app=web` (a claim),
+/// `10.0.0.1 node of a`.
 pub(super) fn world(text: &str) -> World {
     let mut world = World::default();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
-        if let Ok(address) = first.parse::<IpAddr>() {
+        if let Ok(address) = first.parse::<IpAddr>()
+            && let Some(of) = rest.strip_prefix("node of ")
+        {
+            world.nodes.insert((cluster(of), address));
+        } else if let Ok(address) = first.parse::<IpAddr>() {
             world.owners.entry(address).or_default().insert(identity(rest));
         } else if let Some((cluster, name)) = first.split_once('/') {
             world.namespaces.insert(namespace(cluster, name), labels(rest));
