@@ -7,6 +7,7 @@ use crate::kernel::{Kernel, KernelError};
 use crate::machine::Input;
 use crate::metrics::Dropped;
 use crate::plan::Plan;
+use crate::ruleset::WhyDropped;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -35,7 +36,11 @@ pub fn start(
             let answer = match request {
                 Request::Read => {
                     match kernel.dropped() {
-                        Ok(counts) => dropped.show(counts),
+                        Ok(counts) => {
+                            for hint in dropped.show(counts).into_iter().filter_map(WhyDropped::hint) {
+                                tracing::warn!("{hint}");
+                            }
+                        }
                         // What keeps the kernel from being read is said by the read itself.
                         Err(error) => tracing::debug!(error = whole(error), "no counts of dropped packets"),
                     }

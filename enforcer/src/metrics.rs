@@ -9,7 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The label that names a cluster.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -39,18 +39,24 @@ pub struct ReasonLabel {
 pub struct Dropped {
     counters: Family<ReasonLabel, Counter>,
     last: BTreeMap<WhyDropped, u64>,
+    /// Of which a packet was seen.
+    seen: BTreeSet<WhyDropped>,
 }
 
 impl Dropped {
-    /// Takes the kernel's counts in.
-    pub fn show(&mut self, counts: BTreeMap<WhyDropped, u64>) {
+    /// Takes the kernel's counts in; gives the reasons of which these are the first packets since the start.
+    pub fn show(&mut self, counts: BTreeMap<WhyDropped, u64>) -> Vec<WhyDropped> {
         for (why, count) in &counts {
             let last = self.last.get(why).copied().unwrap_or_default();
             let label = ReasonLabel { reason: why.label() };
             let more = count.checked_sub(last).unwrap_or(*count);
             self.counters.get_or_create(&label).inc_by(more);
         }
+        let first = counts.iter().filter(|(_, count)| **count > 0);
+        let first = first.map(|(why, _)| *why).filter(|why| self.seen.insert(*why));
+        let first = first.collect();
         self.last = counts;
+        first
     }
 }
 
@@ -108,7 +114,9 @@ impl Metrics {
         }
         registry.register(
             "dropped_packets",
-            "Packets from pods' links that no policy was asked about, by reason; read from the kernel every half minute",
+            "Packets dropped, by reason: from pods' links before any policy was asked (forged_source, vlan_tag, link_local), or \
+             refused by policies though a node of another cluster sent them, which hints at address translation between \
+             clusters (node_of_other_cluster); read from the kernel every half minute",
             dropped.clone(),
         );
         let clusters = Family::default();
@@ -152,6 +160,7 @@ impl Metrics {
         Dropped {
             counters: self.dropped.clone(),
             last: BTreeMap::new(),
+            seen: BTreeSet::new(),
         }
     }
 }
@@ -165,9 +174,11 @@ mod tests {
         let mut registry = Registry::default();
         let metrics = Metrics::new(&mut registry);
         let mut dropped = metrics.dropped();
-        for count in [2, 5, 5, 1] {
-            dropped.show(BTreeMap::from([(WhyDropped::ForgedSource, count)]));
-        }
+        let first: Vec<Vec<WhyDropped>> = [0, 2, 5, 5, 1]
+            .into_iter()
+            .map(|count| dropped.show(BTreeMap::from([(WhyDropped::ForgedSource, count)])))
+            .collect();
+        assert_eq!(first, [vec![], vec![WhyDropped::ForgedSource], vec![], vec![], vec![]]);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         let mut lines: Vec<&str> = text
@@ -178,6 +189,7 @@ mod tests {
         let expected = [
             "bailey_enforcer_dropped_packets_total{reason=\"forged_source\"} 6",
             "bailey_enforcer_dropped_packets_total{reason=\"link_local\"} 0",
+            "bailey_enforcer_dropped_packets_total{reason=\"node_of_other_cluster\"} 0",
             "bailey_enforcer_dropped_packets_total{reason=\"vlan_tag\"} 0",
         ];
         assert_eq!(lines, expected);

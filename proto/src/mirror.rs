@@ -169,6 +169,12 @@ impl Mirror {
     /// Replaces all that is known of a cluster, by difference; `None`: it is known from here no more (the hub's word,
     /// if any, counts again). Says whether the mirror holds another inventory now.
     pub fn set_part(&mut self, cluster: &ClusterName, part: Option<Part>) -> bool {
+        let nodes = |mirror: &Self| -> BTreeSet<(ClusterName, IpAddr)> {
+            let known = mirror.known_nodes().into_iter();
+            known.map(|(cluster, address)| (cluster.clone(), address)).collect()
+        };
+        let other_source = part.is_some() != self.parts.contains_key(cluster);
+        let nodes_before = other_source.then(|| nodes(self));
         let fresh = part.map(|part| self.take_part(cluster, part));
         let before = match fresh {
             Some(fresh) => self.parts.insert(cluster.clone(), fresh),
@@ -179,10 +185,14 @@ impl Mirror {
             (Some(before), Some(now)) => {
                 let addresses = before.addresses().chain(now.addresses()).collect();
                 let namespaces = before.namespaces.keys().chain(now.namespaces.keys()).cloned().collect();
-                self.settle(addresses, namespaces)
+                let same_nodes = before.nodes == now.nodes;
+                self.settle(addresses, namespaces) || !same_nodes
             }
             (None, None) => false,
-            (Some(_), None) | (None, Some(_)) => self.settle_all(),
+            (Some(_), None) | (None, Some(_)) => {
+                let same_nodes = nodes_before.is_some_and(|before| before == nodes(self));
+                self.settle_all() || !same_nodes
+            }
         };
         if let Some(mut before) = before {
             before.clear(&mut self.identities);
@@ -199,7 +209,9 @@ impl Mirror {
             let cluster = cluster.clone();
             knowledge.namespaces.insert(NamespaceName { cluster, name }, labels);
         }
-        knowledge.nodes.insert(cluster.clone(), part.nodes);
+        if !part.nodes.is_empty() {
+            knowledge.nodes.insert(cluster.clone(), part.nodes);
+        }
         knowledge
     }
 
@@ -263,6 +275,28 @@ impl Mirror {
             Some(part) => says(part),
             None => says(&self.feed.said) || self.inherited.get(&self.own).is_some_and(says),
         }
+    }
+
+    /// The addresses of other clusters' nodes: of those that are neither a pod's nor a node's of the own cluster.
+    pub fn nodes_of_others(&self) -> BTreeSet<IpAddr> {
+        let others = self
+            .known_nodes()
+            .into_iter()
+            .filter(|(cluster, _)| **cluster != self.own);
+        others
+            .map(|(_, address)| address)
+            .filter(|address| self.claims(*address).is_empty() && !self.is_nodes(*address))
+            .collect()
+    }
+
+    /// The addresses of each cluster's nodes, as the sources say that count.
+    fn known_nodes(&self) -> BTreeSet<(&ClusterName, IpAddr)> {
+        let from_hub = [&self.feed.said].into_iter().chain(self.inherited.values());
+        let from_hub = from_hub.flat_map(|source| &source.nodes);
+        let from_hub = from_hub.filter(|(cluster, _)| !self.parts.contains_key(cluster));
+        let all = from_hub.chain(self.parts.values().flat_map(|part| &part.nodes));
+        all.flat_map(|(cluster, nodes)| nodes.iter().map(move |address| (cluster, *address)))
+            .collect()
     }
 
     /// Every address that somebody claims, ascending, with its claims.

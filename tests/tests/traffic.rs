@@ -18,4 +18,5 @@ mod traffic {
     mod replies;
     mod scene;
     mod services;
+    mod translated;
 }

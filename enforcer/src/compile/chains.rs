@@ -1,14 +1,15 @@
 //! The chains of one table: from the hook by the dispatch map to an address's own chain, and on to the rules of policies.
 //!
 //! Pure. A policy's rules stand in a chain that is named after them and only ever accepts: policies and pods with equal
-//! rules share it. The chain of an address is the only one that drops, at its end (S8, S96).
+//! rules share it. Only the chain of an address drops, at its end (S8, S96), or hands what it
+//! would drop to one that counts it.
 
 use super::Cut;
 use super::rules::{self, Names};
 use super::sets::Sets;
 use super::subjects::Subject;
 use crate::policy::{Policy, PolicyName, PolicyRule};
-use crate::ruleset::{Base, Chain, ChainName, Direction, Family, Match, Rule, Table, Verdict};
+use crate::ruleset::{Base, Chain, ChainName, Direction, Family, Match, Rule, Table, Verdict, WhyDropped};
 use crate::switches::EgressToLocalNode;
 use proto::model::Protocol;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,7 +87,11 @@ impl<'a, 's> Chains<'a, 's> {
                 verdict: Verdict::Accept,
             });
             let jumps = admitting.into_iter().map(|chain| always(Verdict::Jump(chain)));
-            let rules = own.chain(jumps).chain([always(Verdict::Drop)]).collect();
+            let counted = match direction {
+                Direction::Egress => None,
+                Direction::Ingress => self.count_other_nodes(),
+            };
+            let rules = own.chain(jumps).chain(counted).chain([always(Verdict::Drop)]).collect();
             let name = ChainName::of_address(direction, address);
             self.table.chains.insert(name.clone(), Chain { rules });
             self.table.dispatch.entry(direction).or_default().insert(address, name);
@@ -96,6 +101,19 @@ impl<'a, 's> Chains<'a, 's> {
     /// The table, and what of it is cut.
     pub(super) fn finish(self) -> (Table, BTreeSet<Cut>) {
         (self.table, self.cut)
+    }
+
+    /// The rule that counts what is dropped although a node of another cluster sent it (K11).
+    fn count_other_nodes(&mut self) -> Option<Rule> {
+        let source = self.sets.other_nodes(self.family)?;
+        let chain = WhyDropped::OtherNode.chain();
+        self.table.chains.entry(chain.clone()).or_insert_with(|| Chain {
+            rules: vec![always(Verdict::CountedDrop)],
+        });
+        Some(Rule {
+            matches: vec![source],
+            verdict: Verdict::Jump(chain),
+        })
     }
 
     /// The chains of the policies that isolate a pod.

@@ -19,6 +19,8 @@ pub(super) struct Sets<'a> {
     world: &'a World<'a>,
     /// By meaning.
     wanted: BTreeMap<String, Wanted>,
+    /// The addresses of other clusters' nodes, in each family that has any.
+    other_nodes: BTreeMap<Family, Set>,
 }
 
 /// A set that rules ask for.
@@ -41,10 +43,21 @@ struct PortName {
 type Membership = (usize, Option<u16>);
 
 impl<'a> Sets<'a> {
-    pub(super) const fn new(world: &'a World<'a>) -> Self {
+    pub(super) fn new(world: &'a World<'a>) -> Self {
+        let mut other_nodes: BTreeMap<Family, Set> = BTreeMap::new();
+        for address in world.mirror.nodes_of_others() {
+            let family = Family::of(address);
+            let set = other_nodes.entry(family).or_insert_with(|| Set {
+                kind: SetKind::Addresses,
+                family,
+                members: BTreeSet::new(),
+            });
+            set.members.insert(Element::Address(address));
+        }
         Self {
             world,
             wanted: BTreeMap::new(),
+            other_nodes,
         }
     }
 
@@ -78,6 +91,16 @@ impl<'a> Sets<'a> {
         Match::InSet(Side::Destination, self.name(family, who, Some(port)), SetKind::Ports)
     }
 
+    /// The match that the source is a node of another cluster; `None`: none is known that has an address of the family.
+    pub(super) fn other_nodes(&self, family: Family) -> Option<Match> {
+        let set = self.other_nodes.get(&family)?;
+        Some(Match::InSet(Side::Source, self.other_nodes_name(family), set.kind))
+    }
+
+    fn other_nodes_name(&self, family: Family) -> SetName {
+        SetName::of(family, &format!("nodes of clusters other than {}", self.world.cluster))
+    }
+
     fn name(&mut self, family: Family, who: &Who, port: Option<PortName>) -> SetName {
         let mut meaning = who.meaning(self.world.switches.selectors);
         if let Some(PortName { protocol, name }) = &port {
@@ -100,6 +123,11 @@ impl<'a> Sets<'a> {
     /// matter in the end.
     pub(super) fn fill(self, tables: &BTreeMap<TableFamily, Table>) -> BTreeMap<SetName, Set> {
         let referred = referred(tables);
+        let other_nodes = self.other_nodes.iter();
+        let other_nodes: Vec<(SetName, Set)> = other_nodes
+            .map(|(family, set)| (self.other_nodes_name(*family), set.clone()))
+            .filter(|(name, _)| referred.contains(name))
+            .collect();
         let mut wanted: Vec<Wanted> = self.wanted.into_values().collect();
         for wanted in &mut wanted {
             wanted.names.retain(|_, name| referred.contains(name));
@@ -113,6 +141,7 @@ impl<'a> Sets<'a> {
                     .iter()
                     .map(|(family, name)| (name.clone(), wanted.without_pods(*family)))
             })
+            .chain(other_nodes)
             .collect();
         let mut memberships = BTreeMap::new();
         for (address, _) in self.world.mirror.owners() {

@@ -127,7 +127,7 @@ impl Base {
     }
 }
 
-/// Why a rule drops packets that it counts. Each reason has a chain of its own.
+/// Why a rule drops packets, where they are counted. Each reason has a chain of its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum WhyDropped {
     /// The source is not the sender's.
@@ -136,11 +136,14 @@ pub enum WhyDropped {
     VlanTag,
     /// From one pod to another by link-local addresses, which no policy knows.
     LinkLocal,
+    /// From an address of another cluster's node to an isolated pod, whose policies do not admit it: a host-network pod, or
+    /// a pod whose address was translated on its way (K11, S117).
+    OtherNode,
 }
 
 impl WhyDropped {
     /// All.
-    pub const ALL: [Self; 3] = [Self::ForgedSource, Self::VlanTag, Self::LinkLocal];
+    pub const ALL: [Self; 4] = [Self::ForgedSource, Self::VlanTag, Self::LinkLocal, Self::OtherNode];
 
     /// The chain that drops for this reason.
     pub fn chain(self) -> ChainName {
@@ -148,6 +151,7 @@ impl WhyDropped {
             Self::ForgedSource => "sources",
             Self::VlanTag => "tagged",
             Self::LinkLocal => "link-local",
+            Self::OtherNode => "other-nodes",
         })
     }
 
@@ -162,6 +166,19 @@ impl WhyDropped {
             Self::ForgedSource => "forged_source",
             Self::VlanTag => "vlan_tag",
             Self::LinkLocal => "link_local",
+            Self::OtherNode => "node_of_other_cluster",
+        }
+    }
+
+    /// What its first packet may mean for the whole ClusterSet, and what to look at; `None`: the counts say it all.
+    pub const fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::ForgedSource | Self::VlanTag | Self::LinkLocal => None,
+            Self::OtherNode => Some(
+                "a policy refused packets from an address of a node of another cluster: if no host-network pod sends there, \
+                 pods' addresses are translated between the clusters, and no selector can match them; look for masquerading \
+                 on the sending node",
+            ),
         }
     }
 }

@@ -48,7 +48,8 @@ impl Mirror {
         for (cluster, _) in clusters.iter().filter(|(_, state)| **state == ClusterState::Left) {
             self.feed.forget(&mut self.identities, cluster);
         }
-        let changed = self.settle_all() || self.clusters != clusters;
+        let same_nodes = before.said.nodes == self.feed.said.nodes;
+        let changed = self.settle_all() || self.clusters != clusters || !same_nodes;
         before.clear(&mut self.identities);
         self.clusters = clusters;
         self.revision = Some(revision);
@@ -127,10 +128,11 @@ impl Mirror {
         let change = self.feed.read(delta)?;
         self.feed.take(&change, &mut self.identities);
         self.forget_inherited(&change);
+        let same_nodes = change.nodes.is_empty();
         let nodes = change.nodes.into_keys().map(|(_, address)| address);
         let addresses = change.owners.into_iter().map(|(address, _)| address).chain(nodes);
         let changed = self.settle(addresses.collect(), change.namespaces.into_keys().collect());
-        let changed = self.enter(change.clusters) || changed;
+        let changed = self.enter(change.clusters) || changed || !same_nodes;
         self.revision = Some(revision);
         Ok(applied(changed))
     }

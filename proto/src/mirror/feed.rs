@@ -99,11 +99,7 @@ impl Feed {
             self.said.claim(identities, *address, &claims);
         }
         for ((cluster, address), is_one) in &change.nodes {
-            let nodes = self.said.nodes.entry(cluster.clone()).or_default();
-            match is_one {
-                true => nodes.insert(*address),
-                false => nodes.remove(address),
-            };
+            self.said.set_node(cluster, *address, *is_one);
         }
         for number in &change.retired_identities {
             if let Some(id) = self.identities.remove(number) {

@@ -84,7 +84,7 @@ fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
 #[derive(Debug, Default)]
 pub(super) struct Knowledge {
     pub(super) owners: Owners,
-    /// The addresses of each cluster's nodes.
+    /// The addresses of each cluster's nodes, if it has any.
     pub(super) nodes: BTreeMap<ClusterName, BTreeSet<IpAddr>>,
     pub(super) namespaces: BTreeMap<NamespaceName, Arc<Labels>>,
 }
@@ -99,6 +99,18 @@ impl Knowledge {
             identities.release(*id);
         }
         self.owners.set(address, claims);
+    }
+
+    /// Whether an address is one of a cluster's nodes'.
+    pub(super) fn set_node(&mut self, cluster: &ClusterName, address: IpAddr, is_one: bool) {
+        let nodes = self.nodes.entry(cluster.clone()).or_default();
+        match is_one {
+            true => nodes.insert(address),
+            false => nodes.remove(&address),
+        };
+        if nodes.is_empty() {
+            self.nodes.remove(cluster);
+        }
     }
 
     /// The claims of one cluster on an address.

@@ -272,6 +272,43 @@ fn an_address_of_a_node_of_the_own_cluster_is_none_of_its_pods() {
     assert_eq!(claims(&mirror), [1, 2, 1]);
 }
 
+/// K11: Nodes of other clusters, whoever says so, at addresses that nobody of the own cluster and no pod has.
+#[test]
+fn addresses_of_nodes_of_other_clusters() {
+    let nodes = |mirror: &Mirror| -> Vec<String> {
+        let nodes = mirror.nodes_of_others().into_iter();
+        nodes.map(|address| address.to_string()).collect()
+    };
+    let text =
+        "a Live\nb Live\n10.0.0.1 a/x\n10.0.0.1 node of b\n10.0.0.2 node of a\n10.0.0.2 node of b\n10.0.0.9 node of b";
+    let mut hub = hub(text);
+    let mut mirror = mirror_of(&hub);
+    assert_eq!(nodes(&mirror), ["10.0.0.9"]);
+    let change = |mirror: &mut Mirror, frame: &wire::Frame| mirror.apply(frame).unwrap();
+    let more = hub.seal(world(&format!("{text}\n10.0.0.8 node of c")));
+    assert_eq!(change(&mut mirror, &more), Applied::Changed);
+    assert_eq!(nodes(&mirror), ["10.0.0.8", "10.0.0.9"]);
+    // A part of a cluster counts instead of the hub's word on it.
+    let part = |nodes: &[&str]| Part {
+        nodes: nodes.iter().map(|text| address(text)).collect(),
+        ..Part::default()
+    };
+    assert!(mirror.set_part(&cluster("b"), Some(part(&["10.0.0.7"]))));
+    assert!(!mirror.set_part(&cluster("b"), Some(part(&["10.0.0.7"]))));
+    assert_eq!(nodes(&mirror), ["10.0.0.7", "10.0.0.8"]);
+    assert!(mirror.set_part(&cluster("b"), Some(part(&[]))));
+    assert_eq!(nodes(&mirror), ["10.0.0.8"]);
+    assert!(mirror.set_part(&cluster("b"), None));
+    // A new epoch says the same but for a node; while it does not know a cluster, what was known of it is kept.
+    let mut restarted = Hub::new(2);
+    restarted.seal(world("a Live\nb Syncing\n10.0.0.1 a/x\n10.0.0.2 node of a"));
+    assert_eq!(feed(&mut mirror, &restarted.snapshot()).last(), Some(&Applied::Changed));
+    assert_eq!(nodes(&mirror), ["10.0.0.9"]);
+    let live = restarted.seal(world("a Live\nb Live\n10.0.0.1 a/x\n10.0.0.2 node of a"));
+    assert_eq!(change(&mut mirror, &live), Applied::Changed);
+    assert_eq!(nodes(&mirror), [""; 0]);
+}
+
 #[test]
 fn parts_alone_make_an_inventory() {
     let mut mirror = Mirror::new(cluster("a"));

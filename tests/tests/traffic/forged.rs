@@ -5,7 +5,6 @@ use super::raw;
 use super::scene::{
     PATIENCE, SILENCE, Scene, flush_neighbours, host_pod, in_both_layouts, ip, pod, pods_named, policy, signs, world,
 };
-use enforcer::kernel::Kernel;
 use enforcer::ruleset::{Family, WhyDropped};
 use enforcer::switches::Switches;
 use serde_json::json;
@@ -82,14 +81,7 @@ impl Ears {
 
 /// How many packets node 1 of cluster a has dropped because their source was not their sender's.
 fn dropped(scene: &Scene<'_>) -> u64 {
-    dropped_for(scene, WhyDropped::ForgedSource)
-}
-
-/// How many packets node 1 of cluster a has dropped for a reason.
-fn dropped_for(scene: &Scene<'_>, why: WhyDropped) -> u64 {
-    let count = || Kernel::open().unwrap().dropped().unwrap();
-    let counts = scene.node("a/node-1").netns().run(count).unwrap();
-    counts.get(&why).copied().unwrap_or_default()
+    scene.dropped("a/node-1", WhyDropped::ForgedSource)
 }
 
 /// Whether a word is among what arrives at a socket.
@@ -222,10 +214,10 @@ async fn tags(scene: &Scene<'_>) {
     }
     scene.enforce(Switches::default());
     for family in Family::ALL {
-        let before = dropped_for(scene, WhyDropped::VlanTag);
+        let before = scene.dropped("a/node-1", WhyDropped::VlanTag);
         assert!(!tagged_arrives(scene, &ears, family, SILENCE).await, "{family:?}");
         assert_eq!(
-            dropped_for(scene, WhyDropped::VlanTag) - before,
+            scene.dropped("a/node-1", WhyDropped::VlanTag) - before,
             1,
             "{family:?}: counted"
         );
@@ -270,10 +262,10 @@ async fn link_local(scene: &Scene<'_>) {
     }
     scene.enforce(Switches::default());
     for source in sources {
-        let before = dropped_for(scene, WhyDropped::LinkLocal);
+        let before = scene.dropped("a/node-1", WhyDropped::LinkLocal);
         assert!(!by_link_local(scene, &ear, source, SILENCE).await, "{source}");
         assert_eq!(
-            dropped_for(scene, WhyDropped::LinkLocal) - before,
+            scene.dropped("a/node-1", WhyDropped::LinkLocal) - before,
             1,
             "{source}: counted"
         );

@@ -1,7 +1,8 @@
 //! A world as a network, the rules of its policies, and the objects that worlds are written with.
 
+use enforcer::kernel::Kernel;
 use enforcer::offline::ends::{End, Transport, Verdict};
-use enforcer::ruleset::Family;
+use enforcer::ruleset::{Family, WhyDropped};
 use enforcer::switches::Switches;
 use serde_json::{Value, json};
 use std::net::{IpAddr, SocketAddr};
@@ -76,6 +77,13 @@ impl Scene<'_> {
         let (station, addresses) = self.fabric.locate(&end).unwrap();
         let address = addresses.iter().copied().find(|one| Family::of(*one) == family);
         (station, address.unwrap())
+    }
+
+    /// How many packets a node, by `cluster/node`, has dropped for a reason.
+    pub fn dropped(&self, node: &str, why: WhyDropped) -> u64 {
+        let count = || Kernel::open().unwrap().dropped().unwrap();
+        let counts = self.node(node).netns().run(count).unwrap();
+        counts.get(&why).copied().unwrap_or_default()
     }
 
     /// The station of a node, by `cluster/node`.

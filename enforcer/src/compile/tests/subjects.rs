@@ -202,6 +202,79 @@ status: {phase: Running, hostIPs: [{ip: 10.1.1.1}], podIPs: [{ip: 10.1.1.1}, {ip
     );
 }
 
+/// K11, S117: What a node of another cluster is refused is counted: it may be a pod whose address was translated.
+#[test]
+fn what_nodes_of_other_clusters_are_refused_is_counted() {
+    let policy = "
+kind: NetworkPolicy
+metadata: {namespace: shop, name: deny}
+spec: {podSelector: {matchLabels: {app: db}}, policyTypes: [Ingress, Egress]}
+";
+    let agent = |addresses: &str| {
+        format!(
+            "
+kind: Pod
+metadata: {{namespace: tools, name: agent}}
+spec: {{nodeName: n1, hostNetwork: true}}
+status: {{phase: Running, podIPs: {addresses}}}
+"
+        )
+    };
+    // One address is a pod's of its own cluster, one a node's of the own cluster: neither is counted.
+    let theirs = agent("[{ip: 192.0.2.9}, {ip: 192.0.2.1}, {ip: 10.1.1.2}, {ip: fd00:40::9}]");
+    let ours = agent("[{ip: 192.0.2.1}]");
+    let objects = [("a", policy), ("a", ours.as_str()), ("b", theirs.as_str())];
+    expect![[r#"
+        set bly4-zi7kgo6jithd4ys64b7ziau5ot hash:ip {
+          192.0.2.9
+        }
+        set bly6-zi7kgo6jithd4ys64b7ziau5ot hash:ip {
+          fd00:40::9
+        }
+        table ip bailey {
+          map egress {
+            10.1.1.2 : goto egress-10.1.1.2
+          }
+          map ingress {
+            10.1.1.2 : goto ingress-10.1.1.2
+          }
+          chain egress-10.1.1.2 {
+            daddr 10.1.1.2 accept
+            drop
+          }
+          chain ingress-10.1.1.2 {
+            saddr 10.1.1.2 accept
+            saddr @bly4-zi7kgo6jithd4ys64b7ziau5ot jump other-nodes
+            drop
+          }
+          chain other-nodes {
+            counter drop
+          }
+        }
+        table ip6 bailey {
+          map egress {
+            fd00:1::2 : goto egress-fd00.1..2
+          }
+          map ingress {
+            fd00:1::2 : goto ingress-fd00.1..2
+          }
+          chain egress-fd00.1..2 {
+            daddr fd00:1::2 accept
+            drop
+          }
+          chain ingress-fd00.1..2 {
+            saddr fd00:1::2 accept
+            saddr @bly6-zi7kgo6jithd4ys64b7ziau5ot jump other-nodes
+            drop
+          }
+          chain other-nodes {
+            counter drop
+          }
+        }
+    "#]]
+    .assert_eq(&compiled_with(&objects, &[], Switches::default()));
+}
+
 /// S83: It is the new pod's while the old one is still terminating.
 #[test]
 fn an_address_that_changes_hands() {
