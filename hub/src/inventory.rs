@@ -265,7 +265,7 @@ impl Inventory {
 
     /// The current published values of what was touched in a cluster.
     fn changes(&mut self, cluster: &ClusterName, touched: Touched) -> Vec<Change> {
-        for address in &touched.addresses {
+        for address in touched.addresses.union(&touched.nodes) {
             self.alarms.look(*address, &self.members);
         }
         let labels = |name: &Arc<str>| {

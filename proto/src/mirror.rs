@@ -169,9 +169,9 @@ impl Mirror {
     /// Replaces all that is known of a cluster, by difference; `None`: it is known from here no more (the hub's word,
     /// if any, counts again). Says whether the mirror holds another inventory now.
     pub fn set_part(&mut self, cluster: &ClusterName, part: Option<Part>) -> bool {
-        let nodes = |mirror: &Self| -> BTreeSet<(ClusterName, IpAddr)> {
+        let nodes = |mirror: &Self| -> BTreeSet<(IpAddr, ClusterName)> {
             let known = mirror.known_nodes().into_iter();
-            known.map(|(cluster, address)| (cluster.clone(), address)).collect()
+            known.map(|(address, cluster)| (address, cluster.clone())).collect()
         };
         let other_source = part.is_some() != self.parts.contains_key(cluster);
         let nodes_before = other_source.then(|| nodes(self));
@@ -209,8 +209,8 @@ impl Mirror {
             let cluster = cluster.clone();
             knowledge.namespaces.insert(NamespaceName { cluster, name }, labels);
         }
-        if !part.nodes.is_empty() {
-            knowledge.nodes.insert(cluster.clone(), part.nodes);
+        for address in part.nodes {
+            knowledge.set_node(cluster, address, true);
         }
         knowledge
     }
@@ -250,7 +250,7 @@ impl Mirror {
     }
 
     /// The claims on an address that count for a policy of `cluster`: that cluster's own, if there are any, else all
-    /// (S113).
+    /// (S113). A node's count as such: it is no pod's where they do (I7, S44).
     pub fn claims_for<'a>(
         &'a self,
         cluster: &'a ClusterName,
@@ -262,40 +262,36 @@ impl Mirror {
         .copied()
     }
 
-    /// Whether an address is known to be a node's of the own cluster, and so no pod's of it (I7). Whose the nodes of other
-    /// clusters are is settled where their pods are known: a hub gives their addresses no owner.
+    /// Whether an address is known to be a node's of the own cluster (I7).
     pub fn is_nodes(&self, address: IpAddr) -> bool {
-        let says = |source: &Knowledge| {
-            source
-                .nodes
-                .get(&self.own)
-                .is_some_and(|nodes| nodes.contains(&address))
-        };
-        match self.parts.get(&self.own) {
-            Some(part) => says(part),
-            None => says(&self.feed.said) || self.inherited.get(&self.own).is_some_and(says),
-        }
+        self.nodes_at(address).any(|cluster| *cluster == self.own)
+    }
+
+    /// The clusters of whose nodes one is known to have an address, some of them twice.
+    fn nodes_at(&self, address: IpAddr) -> impl Iterator<Item = &ClusterName> {
+        let from_hub = [&self.feed.said].into_iter().chain(self.inherited.values());
+        let from_hub = from_hub.flat_map(move |source| source.nodes_at(address));
+        let from_hub = from_hub.filter(|cluster| !self.parts.contains_key(cluster));
+        from_hub.chain(self.parts.values().flat_map(move |part| part.nodes_at(address)))
     }
 
     /// The addresses of other clusters' nodes: of those that are neither a pod's nor a node's of the own cluster.
     pub fn nodes_of_others(&self) -> BTreeSet<IpAddr> {
-        let others = self
-            .known_nodes()
+        self.known_nodes()
             .into_iter()
-            .filter(|(cluster, _)| **cluster != self.own);
-        others
-            .map(|(_, address)| address)
+            .map(|(address, _)| address)
             .filter(|address| self.claims(*address).is_empty() && !self.is_nodes(*address))
             .collect()
     }
 
-    /// The addresses of each cluster's nodes, as the sources say that count.
-    fn known_nodes(&self) -> BTreeSet<(&ClusterName, IpAddr)> {
-        let from_hub = [&self.feed.said].into_iter().chain(self.inherited.values());
-        let from_hub = from_hub.flat_map(|source| &source.nodes);
-        let from_hub = from_hub.filter(|(cluster, _)| !self.parts.contains_key(cluster));
-        let all = from_hub.chain(self.parts.values().flat_map(|part| &part.nodes));
-        all.flat_map(|(cluster, nodes)| nodes.iter().map(move |address| (cluster, *address)))
+    /// The addresses of nodes, each with its cluster, as the sources say that count.
+    fn known_nodes(&self) -> BTreeSet<(IpAddr, &ClusterName)> {
+        let sources = [&self.feed.said].into_iter().chain(self.inherited.values());
+        let addresses = sources
+            .chain(self.parts.values())
+            .flat_map(|source| source.nodes.keys());
+        addresses
+            .flat_map(|address| self.nodes_at(*address).map(move |cluster| (*address, cluster)))
             .collect()
     }
 

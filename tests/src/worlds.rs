@@ -104,7 +104,7 @@ impl ClusterSet {
             1 => Families::V6,
             _ => Families::Both,
         };
-        let mut used = Vec::new();
+        let (mut used, mut of_nodes) = (Vec::new(), Vec::new());
         let clusters = CLUSTERS.iter().take(count).enumerate();
         let clusters = clusters.map(|(index, name)| {
             let cluster = Generator {
@@ -113,6 +113,7 @@ impl ClusterSet {
                 name,
                 families,
                 used: &mut used,
+                of_nodes: &mut of_nodes,
             };
             ((*name).to_owned(), cluster.cluster())
         });
@@ -168,11 +169,14 @@ struct Generator<'a> {
     families: Families,
     /// Addresses that pods of this and earlier clusters have.
     used: &'a mut Vec<IpAddr>,
+    /// Addresses that nodes of this and earlier clusters have.
+    of_nodes: &'a mut Vec<IpAddr>,
 }
 
 impl Generator<'_> {
     fn cluster(mut self) -> Cluster {
         let mut nodes = self.nodes();
+        self.of_nodes.extend(nodes.values().flatten());
         let mut objects = Vec::new();
         for name in NAMESPACES {
             objects.extend(self.namespace(name));

@@ -23,9 +23,10 @@ pub(super) const CLAIMED_TWICE: Rule = Rule {
 pub(super) const NODES: Rule = Rule {
     id: "node-address",
     severity: Severity::Error,
-    finds: "a pod that is not on the host network and has a node's address",
+    finds: "a pod that is not on the host network and has a node's address, of whatever cluster",
     help: "Rules for such an address would filter the node itself. So it counts as the node's: no selector matches it, only \
-           ipBlocks do, and no policy isolates the pod at it (I7).",
+           ipBlocks do, and no policy isolates the pod at it (I7). If the node is another cluster's, that is so outside of \
+           the pod's own cluster alone (S113).",
 };
 
 /// An address that no pod can have.
@@ -100,11 +101,22 @@ fn odd_fields(pod: &PodAt<'_>, findings: &mut Findings) {
 
 fn node_addresses(estate: &Estate<'_>, pod: &PodAt<'_>, findings: &mut Findings) {
     for address in &pod.pod.addresses {
-        if let Some(node) = estate.node_addresses.get(&(pod.cluster(), *address)) {
-            let happens = format!(
+        let own = estate.node_addresses.get(&(pod.cluster(), *address));
+        let elsewhere = estate
+            .clusters
+            .iter()
+            .find_map(|cluster| Some((*cluster, *estate.node_addresses.get(&(*cluster, *address))?)));
+        let happens = match (own, elsewhere) {
+            (Some(node), _) => Some(format!(
                 "{address} is node {node}'s: the pod has no identity by it, no policy isolates it there and no selector \
                  matches it"
-            );
+            )),
+            (None, Some((cluster, node))) => Some(format!(
+                "{address} is node {cluster}/{node}'s as well: no selector of another cluster's policies matches the pod by it"
+            )),
+            (None, None) => None,
+        };
+        if let Some(happens) = happens {
             findings.add(finding(&NODES, pod, "status.podIPs", happens).instead(
                 "if the pod is meant to share its node's network, say so:  spec.hostNetwork: true; else give it an address \
                  of its own",

@@ -20,7 +20,7 @@ pub enum Alarm {
     Shared,
     /// Live pods of another cluster claim it as well (I6, S113).
     Contested,
-    /// A pod claims it, and it is a node's (I7).
+    /// A pod claims it, and it is a node's of its own cluster (I7) or of another (S44, S113).
     NodeAddress,
     /// A namespace has no cluster label (N4, S105).
     Unlabelled,
@@ -59,7 +59,10 @@ impl Alarm {
                 "live pods of several clusters claim an address: outside the clusters that claim it a peer matches it only \
                  if it matches all of them"
             }
-            Self::NodeAddress => "a pod claims an address of a node: the pod has no identity by it",
+            Self::NodeAddress => {
+                "a pod claims an address of a node: the pod has no identity by it, or, if it is a node of another cluster, \
+                 none outside of its own"
+            }
             Self::Unlabelled => {
                 "namespaces have no cluster label: policies that name their cluster do not match their pods, unless \
                  enforcers run with --cluster-label-mode assert"
@@ -226,7 +229,9 @@ fn concerns(address: IpAddr, members: &BTreeMap<ClusterName, Member>) -> BTreeSe
         if owners > 1 {
             concerns.insert((cluster.clone(), Alarm::Shared));
         }
-        if claims.iter().any(|(_, lost)| *lost == Some(Lost::NodeAddress)) {
+        let of_own_node = claims.iter().any(|(_, lost)| *lost == Some(Lost::NodeAddress));
+        let mut others = members.iter().filter(|(other, _)| *other != cluster);
+        if of_own_node || owners > 0 && others.any(|(_, other)| other.pods().is_nodes(address)) {
             concerns.insert((cluster.clone(), Alarm::NodeAddress));
         }
     }

@@ -451,7 +451,7 @@ fn what_is_published_depends_on_the_objects_and_not_on_the_way_to_them() {
     }
 }
 
-/// I5, I6, I7, S113, S120: what cannot be of an address is counted for the clusters that say it, in any order of their words,
+/// I5, I6, I7, S44, S113, S120: what cannot be of an address is counted for the clusters that say it, in any order of their words,
 /// and is over when it is.
 #[test]
 fn what_cannot_be_of_addresses_is_counted() {
@@ -464,10 +464,10 @@ fn what_cannot_be_of_addresses_is_counted() {
                 pod("x/two", &["10.0.0.1"], ""),
             ],
         ),
-        ("b", vec![pod("x/other", &["10.0.0.2"], "")]),
+        ("b", vec![pod("x/other", &["10.0.0.2", "192.0.2.2"], "")]),
         ("c", {
             let mut neighbour = pod("x/neighbour", &[], "");
-            neighbour.host_addresses = vec!["192.0.2.1".parse().unwrap()];
+            neighbour.host_addresses = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap()).into();
             vec![pod("x/forger", &["192.0.2.1"], ""), neighbour]
         }),
     ];
@@ -504,6 +504,7 @@ fn what_cannot_be_of_addresses_is_counted() {
         "a shared_address 1",
         "a contested_address 1",
         "b contested_address 1",
+        "b node_address 1",
         "c node_address 1",
     ];
     assert_eq!(counts, expected);

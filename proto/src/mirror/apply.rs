@@ -94,8 +94,8 @@ impl Mirror {
                         kept.claim(&mut self.identities, address, &claims);
                     }
                 }
-                if let Some(nodes) = source.nodes.get(cluster) {
-                    kept.nodes.entry(cluster.clone()).or_default().extend(nodes);
+                for (address, _) in source.nodes.iter().filter(|(_, of)| of.contains(cluster)) {
+                    kept.set_node(cluster, *address, true);
                 }
                 let of_cluster = |namespace: &NamespaceName| namespace.cluster == *cluster;
                 for (namespace, labels) in source.namespaces.iter().filter(|(name, _)| of_cluster(name)) {

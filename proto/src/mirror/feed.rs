@@ -130,8 +130,7 @@ impl Feed {
             }
         }
         for ((cluster, address), is_one) in &change.nodes {
-            let nodes = self.said.nodes.get(cluster);
-            if !is_one || nodes.is_some_and(|nodes| nodes.contains(address)) {
+            if !is_one || self.said.nodes_at(*address).contains(cluster) {
                 return Err(FrameError(format!(
                     "a snapshot that names node address {address} of {cluster} twice or as gone"
                 )));
@@ -154,7 +153,7 @@ impl Feed {
         for (address, kept) in rest {
             self.said.claim(identities, address, &kept);
         }
-        self.said.nodes.remove(cluster);
+        self.said.forget_nodes(cluster);
         self.said
             .namespaces
             .retain(|namespace, _| namespace.cluster != *cluster);

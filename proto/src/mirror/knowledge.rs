@@ -5,7 +5,8 @@
 use super::IdentityId;
 use super::identities::Identities;
 use crate::model::{ClusterName, Labels, NamespaceName};
-use std::collections::{BTreeMap, BTreeSet};
+use smallvec::SmallVec;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::slice;
 use std::sync::Arc;
@@ -84,8 +85,8 @@ fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
 #[derive(Debug, Default)]
 pub(super) struct Knowledge {
     pub(super) owners: Owners,
-    /// The addresses of each cluster's nodes, if it has any.
-    pub(super) nodes: BTreeMap<ClusterName, BTreeSet<IpAddr>>,
+    /// The clusters of whose nodes one has the address, sorted; nearly always one, never none.
+    pub(super) nodes: BTreeMap<IpAddr, SmallVec<[ClusterName; 1]>>,
     pub(super) namespaces: BTreeMap<NamespaceName, Arc<Labels>>,
 }
 
@@ -103,14 +104,28 @@ impl Knowledge {
 
     /// Whether an address is one of a cluster's nodes'.
     pub(super) fn set_node(&mut self, cluster: &ClusterName, address: IpAddr, is_one: bool) {
-        let nodes = self.nodes.entry(cluster.clone()).or_default();
-        match is_one {
-            true => nodes.insert(address),
-            false => nodes.remove(&address),
-        };
-        if nodes.is_empty() {
-            self.nodes.remove(cluster);
+        let clusters = self.nodes.entry(address).or_default();
+        match (clusters.binary_search(cluster), is_one) {
+            (Err(place), true) => clusters.insert(place, cluster.clone()),
+            (Ok(place), false) => drop(clusters.remove(place)),
+            (Ok(_), true) | (Err(_), false) => {}
         }
+        if clusters.is_empty() {
+            self.nodes.remove(&address);
+        }
+    }
+
+    /// The clusters of whose nodes one has the address.
+    pub(super) fn nodes_at(&self, address: IpAddr) -> &[ClusterName] {
+        self.nodes.get(&address).map_or(&[], |clusters| clusters)
+    }
+
+    /// Drops what is known of a cluster's nodes.
+    pub(super) fn forget_nodes(&mut self, cluster: &ClusterName) {
+        self.nodes.retain(|_, clusters| {
+            clusters.retain(|one| one != cluster);
+            !clusters.is_empty()
+        });
     }
 
     /// The claims of one cluster on an address.
@@ -126,7 +141,7 @@ impl Knowledge {
 
     /// Every address that it says something of, some of them twice.
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.owners.addresses().chain(self.nodes.values().flatten().copied())
+        self.owners.addresses().chain(self.nodes.keys().copied())
     }
 
     /// Lets go of everything.

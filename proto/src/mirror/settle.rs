@@ -2,7 +2,7 @@
 //!
 //! Pure. The outcome depends on what the sources say now, never on the order in which they said it.
 
-use super::{Claims, IdentityId, Mirror};
+use super::{Claims, Mirror};
 use crate::model::{ClusterName, Labels, NamespaceName};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -90,9 +90,12 @@ impl Mirror {
         if !claims.iter().any(|id| *cluster_of(*id) == self.own) {
             claims.extend_from_slice(self.leaving.owners.get(address));
         }
-        let is_own = |id: &IdentityId| *cluster_of(*id) == self.own;
-        if claims.iter().any(is_own) && self.is_nodes(address) {
-            claims.retain(|id| !is_own(id));
+        // A node claims its address as pods do, and is matched by no selector (S44): at home the own cluster's claims count
+        // alone, elsewhere all must match (S113).
+        let is_at_home = claims.iter().any(|id| *cluster_of(*id) == self.own);
+        let voids = |cluster: &ClusterName| *cluster == self.own || !is_at_home;
+        if !claims.is_empty() && self.nodes_at(address).any(voids) {
+            claims.clear();
         }
         claims.sort_unstable();
         claims.dedup();

@@ -239,37 +239,48 @@ fn a_part_from_elsewhere_counts_instead_of_the_hubs_word() {
     assert!(!mirror.set_part(&cluster("a"), None));
 }
 
-/// I7: An address that the own cluster calls a node's is no pod's of it, whoever says so: the hub, the cluster itself, or
-/// the node whose pod claims it. Other clusters' pods are their hub's business.
+/// I7, S44, S113: An address that the own cluster calls a node's is nobody's, whoever says so: the hub, the cluster itself,
+/// or the node whose pod claims it. One that another cluster calls a node's is only a pod's of the own cluster.
 #[test]
-fn an_address_of_a_node_of_the_own_cluster_is_none_of_its_pods() {
-    let nodes = format!("{TWO_CLUSTERS}\n10.0.0.1 node of a\n10.0.0.3 node of a\nfd00::1 node of b");
+fn an_address_of_a_node_is_no_pods() {
+    let nodes =
+        format!("{TWO_CLUSTERS}\n10.0.0.1 node of a\n10.0.0.2 node of c\n10.0.0.3 node of a\nfd00::1 node of b");
     let mut hub = hub(&nodes);
     let mut mirror = mirror_of(&hub);
-    let claimed = ["10.0.0.1", "10.0.0.3", "fd00::1"];
+    let claimed = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1"];
     let claims = |mirror: &Mirror| claimed.map(|text| mirror.claims(address(text)).len());
-    assert_eq!(claims(&mirror), [0, 1, 1]);
+    assert_eq!(claims(&mirror), [0, 0, 0, 1]);
     let pod = identity("a/x app=web http:TCP/8080");
     for tenure in [Tenure::Staying, Tenure::Terminating] {
         assert!(!mirror.set_local(address("10.0.0.1"), vec![pod.clone()], tenure));
+    }
+    assert_world(&mirror, &nodes);
+    for tenure in [Tenure::Staying, Tenure::Terminating] {
+        assert!(mirror.set_local(address("10.0.0.2"), vec![pod.clone()], tenure));
+        assert_eq!(
+            claims(&mirror)[1],
+            2,
+            "the own pod's, and that of the pod it yields to elsewhere"
+        );
+        assert!(mirror.set_local(address("10.0.0.2"), Vec::new(), tenure));
     }
     assert_world(&mirror, &nodes);
 
     // The own cluster's word counts instead, and in both directions.
     let own = part("10.0.0.1 a/x app=web http:TCP/8080\n10.0.0.2 a/x\n10.0.0.3 node of a");
     assert!(mirror.set_part(&cluster("a"), Some(own.clone())));
-    assert_eq!(claims(&mirror), [1, 1, 0]);
+    assert_eq!(claims(&mirror), [1, 2, 0, 0]);
     let node = Part {
         nodes: [address("10.0.0.1")].into(),
         ..own
     };
     assert!(mirror.set_part(&cluster("a"), Some(node)));
-    assert_eq!(claims(&mirror), [0, 1, 0]);
+    assert_eq!(claims(&mirror), [0, 2, 1, 0]);
     mirror.set_part(&cluster("a"), None);
     assert_world(&mirror, &nodes);
 
     assert_eq!(mirror.apply(&hub.seal(world(TWO_CLUSTERS))), Ok(Applied::Changed));
-    assert_eq!(claims(&mirror), [1, 2, 1]);
+    assert_eq!(claims(&mirror), [1, 1, 2, 1]);
 }
 
 /// K11: Nodes of other clusters, whoever says so, at addresses that nobody of the own cluster and no pod has.

@@ -16,7 +16,18 @@ impl<'w> Judge<'w> {
         for cluster in self.world.clusters.keys().filter(|cluster| **cluster != node.cluster) {
             others.extend(self.owners(node, cluster, address));
         }
+        if self.is_only_a_nodes(node, address, &own) {
+            return Vec::new();
+        }
         self.counting(own, others)
+    }
+
+    /// I7, S113: nodes claim their addresses as pods do. At home the own cluster's claims count alone, a node's too; elsewhere
+    /// all must match, and a node is matched by no selector (S44).
+    fn is_only_a_nodes(&self, node: &NodeName, address: IpAddr, own: &[&Pod]) -> bool {
+        let mut elsewhere = self.world.clusters.values();
+        self.is_a_nodes(node, &node.cluster, address)
+            || own.is_empty() && elsewhere.any(|cluster| cluster.told.contains(&address))
     }
 
     /// S113: at home the own cluster's claims count alone, and elsewhere all do.

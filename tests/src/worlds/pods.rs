@@ -20,7 +20,7 @@ impl Generator<'_> {
         let host_network = of_node.is_some() && self.one_in(12);
         let addresses = match of_node {
             Some(of_node) if host_network => of_node.iter().copied().collect(),
-            _ => self.addresses(number, nodes),
+            _ => self.addresses(number),
         };
         let mut status = json!({"phase": self.phase()});
         if let Some(of_node) = of_node {
@@ -65,7 +65,7 @@ impl Generator<'_> {
         }
     }
 
-    fn addresses(&mut self, number: u8, nodes: &BTreeMap<String, BTreeSet<IpAddr>>) -> Vec<IpAddr> {
+    fn addresses(&mut self, number: u8) -> Vec<IpAddr> {
         let (v4, v6) = match self.rng.u8(..8) {
             0 => (1, 0),
             1 => (0, 1),
@@ -82,12 +82,12 @@ impl Generator<'_> {
         let mut addresses = Vec::new();
         for host in 0..v4 {
             let fresh = Ipv4Addr::new(10, 0, self.index, 1 + number + 8 * host);
-            addresses.push(self.fresh_or_taken(fresh.into(), nodes));
+            addresses.push(self.fresh_or_taken(fresh.into()));
         }
         for host in 0..v6 {
             let host = 1 + number + 8 * host;
             let fresh = Ipv6Addr::new(0xfd00, 0, 0, self.index.into(), 0, 0, 0, host.into());
-            addresses.push(self.fresh_or_taken(fresh.into(), nodes));
+            addresses.push(self.fresh_or_taken(fresh.into()));
         }
         if self.one_in(4) {
             // The kubelet lists the cluster's first family first.
@@ -96,13 +96,11 @@ impl Generator<'_> {
         addresses
     }
 
-    /// Now and then an address that some pod has already (S83, S113), or a node of the cluster (I7).
-    fn fresh_or_taken(&mut self, fresh: IpAddr, nodes: &BTreeMap<String, BTreeSet<IpAddr>>) -> IpAddr {
-        let taken: Vec<IpAddr> = match self.one_in(6) {
-            true => nodes.values().flatten().copied().collect(),
-            false => self.used.clone(),
-        };
-        let taken = taken.into_iter().filter(|used| used.is_ipv4() == fresh.is_ipv4());
+    /// Now and then an address that some pod has already (S83, S113), or some node (I7).
+    fn fresh_or_taken(&mut self, fresh: IpAddr) -> IpAddr {
+        let of_nodes = self.one_in(6);
+        let taken = if of_nodes { &*self.of_nodes } else { &*self.used };
+        let taken = taken.iter().copied().filter(|used| used.is_ipv4() == fresh.is_ipv4());
         let taken: Vec<_> = taken.collect();
         if !taken.is_empty() && self.one_in(6) {
             return self.pick(&taken);

@@ -117,7 +117,12 @@ fn node_addresses() {
                        192.168.0.1 is node node-1's: the pod has no identity by it, no policy isolates it there and no selector matches it
                        if the pod is meant to share its node's network, say so:  spec.hostNetwork: true; else give it an address of its own
 
-            2 errors, 0 warnings, 0 notes
+            Pod b/x/r   b/all.yaml:2
+              error    status.podIPs   node-address
+                       192.168.0.1 is node a/node-1's as well: no selector of another cluster's policies matches the pod by it
+                       if the pod is meant to share its node's network, say so:  spec.hostNetwork: true; else give it an address of its own
+
+            3 errors, 0 warnings, 0 notes
         "#]],
     );
 }

@@ -55,15 +55,16 @@ impl World {
         world
     }
 
-    /// What a mirror of a cluster makes of it: an address of a node of that cluster is no pod's of it (I7).
+    /// What a mirror of a cluster makes of it: an address of a node of that cluster is nobody's (I7), one of another
+    /// cluster's node is only that cluster's own pods' (S113).
     pub(super) fn seen_from(mut self, own: &ClusterName) -> Self {
+        let at_home = |claims: &BTreeSet<Identity>| claims.iter().any(|identity| identity.namespace.cluster == *own);
+        let nodes = &self.nodes;
+        self.owners.retain(|address, claims| {
+            let mut of_nodes = nodes.iter().filter(|(_, node)| node == address);
+            !of_nodes.any(|(cluster, _)| cluster == own || !at_home(claims))
+        });
         self.nodes.retain(|(cluster, _)| cluster == own);
-        for (cluster, address) in &self.nodes {
-            if let Some(claims) = self.owners.get_mut(address) {
-                claims.retain(|identity| identity.namespace.cluster != *cluster);
-            }
-        }
-        self.owners.retain(|_, claims| !claims.is_empty());
         self
     }
 
