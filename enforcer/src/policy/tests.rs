@@ -601,6 +601,18 @@ fn refusals_are_bounded_in_number_and_length() {
     );
 }
 
+#[test]
+fn a_text_that_is_repeated_in_part_says_so() {
+    let repeated = |length| {
+        let spec = serde_json::json!({"ingress": [{"from": [{"ipBlock": {"cidr": "x".repeat(length)}}]}]});
+        let refused = parse(&raw(spec)).refused;
+        refused[0].reason.split(' ').next().unwrap().to_owned()
+    };
+    let most = "x".repeat(80);
+    assert_eq!(repeated(80), format!("\"{most}\""));
+    assert_eq!(repeated(81), format!("\"{most}\"…"));
+}
+
 /// P1, P2, P3, S127: A void podSelector isolates the namespace and admits nothing.
 #[test]
 fn void_pod_selector_isolates_the_namespace_and_admits_nothing() {
