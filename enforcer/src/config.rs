@@ -6,6 +6,7 @@ use crate::admin;
 use crate::switches::Switches;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use proto::model::ClusterName;
+use proto::syntax::is_dns_subdomain;
 use std::path::{Path, PathBuf};
 use tracing::level_filters::LevelFilter;
 
@@ -241,9 +242,9 @@ pub enum ConfigError {
         "missing {0}: an https hub needs --tls-cert, --tls-key and --hub-ca (hub certs --out ./pki writes a trial set)"
     )]
     IncompleteTls(String),
-    /// A node's name is empty.
-    #[error("--node is empty: name this node as `kubectl get nodes` does")]
-    NoNode,
+    /// No node can have this name.
+    #[error("--node {0:?} is no name that a node can have: name this node as `kubectl get nodes` does")]
+    NodeName(String),
     /// A file cannot be read.
     #[error("{flag} {}: {reason}: name {wanted} that this user may read", path.display())]
     Unreadable {
@@ -320,8 +321,9 @@ impl RunFlags {
             log,
         } = self;
         let tls = tls(&hubs, tls_cert, tls_key, hub_ca)?;
-        if node.is_empty() {
-            return Err(ConfigError::NoNode);
+        // Under any other name this node would have no pods to protect.
+        if !is_dns_subdomain(&node) {
+            return Err(ConfigError::NodeName(node));
         }
         let kubeconfig = if kubeconfig.as_os_str() == "in-cluster" {
             Kubeconfig::InCluster
@@ -352,8 +354,8 @@ fn tls(
     let mut plain = None;
     for hub in hubs {
         match hub.split_once("://") {
-            Some(("https", authority)) if !authority.is_empty() => {}
-            Some(("http", authority)) if !authority.is_empty() => plain = Some(hub),
+            Some(("https", authority)) if is_host_and_port(authority) => {}
+            Some(("http", authority)) if is_host_and_port(authority) => plain = Some(hub),
             _ => return Err(ConfigError::HubUrl(hub.clone())),
         }
     }
@@ -382,6 +384,17 @@ fn tls(
         key,
         hub_ca,
     }))
+}
+
+/// A port is optional. Nothing is wrong with a slash at the end; a path would be left out in silence, and so would be a
+/// port that is none.
+fn is_host_and_port(authority: &str) -> bool {
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !authority.ends_with(']') => (host, port.parse().ok()),
+        Some(_) | None => (authority, Some(1)),
+    };
+    !host.is_empty() && !host.contains(['/', '?', '#', '@']) && port.is_some_and(|port: u16| port != 0)
 }
 
 fn readable(flag: &'static str, path: &Path, wanted: &'static str) -> Result<(), ConfigError> {
@@ -441,12 +454,57 @@ mod tests {
                 "--hub http://hub:1 --kubeconfig in-cluster --admin unix:",
                 "unix: needs a path",
             ),
+            (
+                "--hub https://hub:74430 --kubeconfig in-cluster",
+                "--hub \"https://hub:74430\": expected https://HOST:PORT",
+            ),
+            (
+                "--hub http://hub:1/cluster-a --kubeconfig in-cluster",
+                "--hub \"http://hub:1/cluster-a\": expected https://HOST:PORT",
+            ),
             ("--kubeconfig in-cluster", "--hub <URL>"),
         ];
         for (flags, expected) in cases {
             let error = run(flags).expect_err(flags);
             assert!(error.contains(expected), "{flags}: {error}");
         }
+    }
+
+    #[test]
+    fn a_hub_is_a_host_and_perhaps_a_port() {
+        for good in ["hub", "hub:1", "hub:1/", "10.0.0.1:7443", "[fd00::1]", "[fd00::1]:7443"] {
+            assert!(is_host_and_port(good), "{good}");
+        }
+        for bad in [
+            "",
+            "/",
+            ":1",
+            "hub:",
+            "hub:0",
+            "hub:65536",
+            "hub:x",
+            "hub/path",
+            "hub:1/path",
+            "a@hub:1",
+            "[fd00::1]:0",
+        ] {
+            assert!(!is_host_and_port(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_node_has_is_named() {
+        let words = [
+            "enforcer",
+            "run",
+            "--hub=http://h:1",
+            "--cluster=a",
+            "--node=Node-1",
+            "--kubeconfig=in-cluster",
+        ];
+        let task = CommandLine::try_parse_from(words).unwrap().into_task();
+        let words = "--node \"Node-1\" is no name that a node can have: name this node as `kubectl get nodes` does";
+        assert_eq!(task.unwrap_err().to_string(), words);
     }
 
     fn plain() -> Config {

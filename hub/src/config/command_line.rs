@@ -107,6 +107,7 @@ struct ServeFlags {
         long,
         value_name = "ADDR",
         env = "BAILEY_HUB_ADMIN",
+        value_parser = socket_address,
         default_value = "127.0.0.1:9443"
     )]
     admin: SocketAddr,

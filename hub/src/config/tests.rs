@@ -198,7 +198,7 @@ fn what_is_wrong_is_said_with_what_to_do() {
 }
 
 #[test]
-fn a_value_that_is_none_is_refused_by_its_flag() {
+fn an_address_that_is_none_is_refused_by_its_flag() {
     for (line, expected) in [
         (
             "--listen nowhere",
@@ -208,6 +208,22 @@ fn a_value_that_is_none_is_refused_by_its_flag() {
                 For more information, try '--help'.
             "#]],
         ),
+        (
+            "--admin 127.0.0.1",
+            expect![[r#"
+                error: invalid value '127.0.0.1' for '--admin <ADDR>': expected ADDRESS:PORT, for example 0.0.0.0:7443 or [::1]:7443
+
+                For more information, try '--help'.
+            "#]],
+        ),
+    ] {
+        check(line, expected);
+    }
+}
+
+#[test]
+fn a_value_that_is_none_is_refused_by_its_flag() {
+    for (line, expected) in [
         (
             "--log-format xml",
             expect![[r#"

@@ -98,7 +98,7 @@ impl Loss {
             Code::Unauthenticated | Code::PermissionDenied => {
                 Self::for_people(hub, &format!("refuses this enforcer: {message}"))
             }
-            Code::FailedPrecondition => Self::for_people(hub, &format!("cannot serve this release: {message}")),
+            Code::FailedPrecondition => Self::for_people(hub, &format!("does not serve this enforcer: {message}")),
             Code::Unimplemented => Self::for_people(
                 hub,
                 &format!("is no Bailey hub, it does not know the service ({message})"),

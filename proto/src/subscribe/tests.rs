@@ -299,8 +299,8 @@ async fn refusals_name_what_to_do() {
             "refuses this enforcer: who are you",
         ),
         (
-            Status::failed_precondition("wire version 1"),
-            "cannot serve this release: wire version 1",
+            Status::failed_precondition("a is no member"),
+            "does not serve this enforcer: a is no member",
         ),
         (
             Status::unimplemented("x"),
