@@ -4,11 +4,12 @@
 //! (measured: 0.6 s for a million members).
 
 use crate::kernel::{Kernel, KernelError};
-use crate::machine::Input;
+use crate::machine::{Input, Step};
 use crate::metrics::Dropped;
 use crate::plan::Plan;
 use crate::ruleset::WhyDropped;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// What the thread is asked to do. One request is under way at a time, so the queue never holds more than one.
@@ -20,8 +21,8 @@ pub enum Request {
     Apply(Arc<Plan>),
 }
 
-/// Starts the thread; it answers each request with one input, and ends when the returned sender is dropped. Whenever it
-/// reads what is ours, it reads our counts of dropped packets too.
+/// Starts the thread; it answers each request with one input, that a plan took so long before that it was carried out, and
+/// ends when the returned sender is dropped. Whenever it reads what is ours, it reads our counts of dropped packets too.
 ///
 /// # Errors
 /// If the system has no thread left.
@@ -46,7 +47,17 @@ pub fn start(
                     }
                     Input::Kernel(kernel.read().map_err(whole))
                 }
-                Request::Apply(plan) => Input::Done(kernel.apply(&plan).map_err(whole)),
+                Request::Apply(plan) => {
+                    let begin = now();
+                    let done = Input::Done(kernel.apply(&plan).map_err(whole));
+                    if answers
+                        .blocking_send(Input::Took(Step::Apply, begin.elapsed()))
+                        .is_err()
+                    {
+                        break;
+                    }
+                    done
+                }
             };
             if answers.blocking_send(answer).is_err() {
                 break;
@@ -54,6 +65,11 @@ pub fn start(
         }
     })?;
     Ok(requests)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this shell measures")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// An error with what caused it, in one line.

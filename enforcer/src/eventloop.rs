@@ -4,7 +4,7 @@
 
 use crate::dataplane;
 use crate::events::Events;
-use crate::machine::{Input, Machine, Output};
+use crate::machine::{Input, Machine, Output, Step};
 use crate::metrics::{ClusterLabel, KindLabel, Metrics};
 use crate::notice::Notice;
 use crate::status::{Readiness, Status};
@@ -48,8 +48,7 @@ pub struct Wires {
 )]
 pub async fn run(mut machine: Machine, mut wires: Wires, metrics: &Metrics) -> anyhow::Result<()> {
     loop {
-        let outputs = machine.turn(Instant::now());
-        perform(outputs, &wires, metrics).await?;
+        turn(&mut machine, &wires, metrics).await?;
         publish(&machine, &wires, metrics);
         let wake = machine.next_turn();
         let first = tokio::select! {
@@ -77,6 +76,26 @@ pub async fn run(mut machine: Machine, mut wires: Wires, metrics: &Metrics) -> a
             perform(outputs, &wires, metrics).await?;
         }
     }
+}
+
+/// Has the machine take the next step, and tells it how long that took.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the shell that tells the machine what time it is"
+)]
+async fn turn(machine: &mut Machine, wires: &Wires, metrics: &Metrics) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    let outputs = machine.turn(begin);
+    let end = Instant::now();
+    let is_pass = |output: &Output| matches!(output, Output::Apply(_) | Output::Enforced { .. });
+    let has_compiled = outputs.iter().any(is_pass);
+    perform(outputs, wires, metrics).await?;
+    if has_compiled {
+        let took = Input::Took(Step::Compile, end.duration_since(begin));
+        count(&took, metrics);
+        perform(machine.handle(took, end), wires, metrics).await?;
+    }
+    Ok(())
 }
 
 async fn sleep_until(wake: Option<Instant>) {
@@ -141,6 +160,8 @@ fn count(input: &Input, metrics: &Metrics) {
         Input::Kernel(Err(_)) | Input::Done(Err(_)) => {
             metrics.kernel_failures.inc();
         }
+        Input::Took(Step::Compile, took) => metrics.compile_seconds.observe(took.as_secs_f64()),
+        Input::Took(Step::Apply, took) => metrics.apply_seconds.observe(took.as_secs_f64()),
         Input::Kernel(Ok(_))
         | Input::Done(Ok(_))
         | Input::Policies(_)
@@ -186,6 +207,7 @@ fn show(status: &Status, metrics: &Metrics) {
         metrics.refused_pieces.get_or_create(&label).set(gauge(count));
     }
     metrics.isolated_pods.set(gauge(status.counts.isolated_pods));
+    metrics.rules.set(gauge(status.counts.rules));
     metrics.sets.set(gauge(status.counts.sets));
     metrics.members.set(gauge(status.counts.members));
     metrics.cut.set(gauge(status.counts.cut));

@@ -14,6 +14,7 @@
 mod hears;
 mod links;
 mod passes;
+mod slow;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,7 @@ use proto::observe::{Namespace, Pod};
 use proto::pods::Pods;
 use proto::subscribe;
 use proto::watch::Event;
+pub use slow::Step;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -76,6 +78,8 @@ pub enum Input {
     /// The plan was carried out, but for these sets that the kernel still holds; or why it was not, and then the kernel
     /// may hold any state between the old and the new.
     Done(Result<BTreeSet<SetName>, String>),
+    /// A step of a pass took so long.
+    Took(Step, Duration),
 }
 
 /// What the machine wants done.
@@ -195,6 +199,7 @@ pub struct Machine {
     left_over: bool,
     failures: u32,
     trouble: Option<String>,
+    slow: slow::Slow,
 }
 
 impl Machine {
@@ -226,6 +231,7 @@ impl Machine {
             left_over: false,
             failures: 0,
             trouble: None,
+            slow: slow::Slow::default(),
         }
     }
 
@@ -256,6 +262,7 @@ impl Machine {
             }
             Input::Kernel(answer) => self.kernel_read(answer, now),
             Input::Done(result) => self.kernel_done(result, now),
+            Input::Took(step, took) => self.took(step, took, now),
         }
     }
 

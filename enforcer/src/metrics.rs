@@ -67,6 +67,7 @@ pub struct Metrics {
     pub(crate) policies: Gauge,
     pub(crate) refused_pieces: Family<KindLabel, Gauge>,
     pub(crate) isolated_pods: Gauge,
+    pub(crate) rules: Gauge,
     pub(crate) sets: Gauge,
     pub(crate) members: Gauge,
     pub(crate) cut: Gauge,
@@ -75,6 +76,8 @@ pub struct Metrics {
     pub(crate) hub_connected: Gauge,
     pub(crate) frames: Counter,
     pub(crate) enforced_seconds: Histogram,
+    pub(crate) compile_seconds: Histogram,
+    pub(crate) apply_seconds: Histogram,
     pub(crate) clusters: Family<ClusterLabel, Gauge>,
     dropped: Family<ReasonLabel, Counter>,
 }
@@ -83,24 +86,6 @@ impl Metrics {
     /// Registers all of them under the prefix `bailey_enforcer`.
     pub fn new(registry: &mut Registry) -> Self {
         let registry = registry.sub_registry_with_prefix("bailey_enforcer");
-        let gauge = |registry: &mut Registry, name: &str, help: &str| {
-            let gauge = Gauge::default();
-            registry.register(name, help, gauge.clone());
-            gauge
-        };
-        let counter = |registry: &mut Registry, name: &str, help: &str| {
-            let counter = Counter::default();
-            registry.register(name, help, counter.clone());
-            counter
-        };
-        // 50 µs to 6.5 s: a member that joins a set takes microseconds in the kernel, a first pass over a large world seconds.
-        let enforced_seconds = Histogram::new(exponential_buckets(50e-6, 2.0, 18));
-        registry.register_with_unit(
-            "enforced",
-            "Time from a change's receipt (by the hub, if it came from there) until this kernel enforces it",
-            Unit::Seconds,
-            enforced_seconds.clone(),
-        );
         let refused_pieces = Family::default();
         registry.register(
             "policy_pieces_refused",
@@ -133,6 +118,7 @@ impl Metrics {
                 "isolated_pods",
                 "Local pods that a policy isolates in a direction",
             ),
+            rules: gauge(registry, "rules", "Rules of nf_tables in force"),
             sets: gauge(registry, "sets", "ipsets in force"),
             members: gauge(registry, "set_members", "Members of all ipsets in force"),
             cut: gauge(
@@ -149,7 +135,17 @@ impl Metrics {
             kernel_failures: counter(registry, "kernel_failures", "Plans or reads that the kernel refused"),
             hub_connected: gauge(registry, "hub_connected", "1 while a hub answers"),
             frames: counter(registry, "frames", "Frames received from the hub"),
-            enforced_seconds,
+            enforced_seconds: seconds(
+                registry,
+                "enforced",
+                "Time from a change's receipt (by the hub, if it came from there) until this kernel enforces it",
+            ),
+            compile_seconds: seconds(
+                registry,
+                "compile",
+                "Time to compile policies and pods to a ruleset, and to find what of it the kernel lacks",
+            ),
+            apply_seconds: seconds(registry, "apply", "Time the kernel took to carry out a plan"),
             clusters,
             dropped,
         }
@@ -163,6 +159,25 @@ impl Metrics {
             seen: BTreeSet::new(),
         }
     }
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
+    let gauge = Gauge::default();
+    registry.register(name, help, gauge.clone());
+    gauge
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
+}
+
+/// 50 µs to 105 s: a member that joins a set takes microseconds in the kernel, tens of thousands of rules may take a minute.
+fn seconds(registry: &mut Registry, name: &str, help: &str) -> Histogram {
+    let histogram = Histogram::new(exponential_buckets(50e-6, 2.0, 22));
+    registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+    histogram
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Pure: the machine decides that something is said, the event loop says it.
 
 use crate::compile::Cut;
+use crate::machine::Step;
 use crate::policy::{PolicyName, Refused};
 use proto::model::ClusterName;
 use std::fmt;
@@ -62,6 +63,34 @@ pub enum Notice {
     KernelRecovered,
     /// Somebody else changed what is ours in the kernel.
     KernelChanged,
+    /// A step of a pass took long.
+    Slow(Slow),
+}
+
+/// A step of a pass that took long.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Slow {
+    /// Which.
+    pub step: Step,
+    /// How long.
+    pub took: Duration,
+    /// Of what.
+    pub size: Size,
+    /// The policy that this is due to, and its rules, if one stands out.
+    pub largest: Option<(PolicyName, usize)>,
+}
+
+/// How much is in force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Size {
+    /// NetworkPolicies held.
+    pub policies: usize,
+    /// Rules in nf_tables.
+    pub rules: usize,
+    /// ipsets.
+    pub sets: usize,
+    /// Their members.
+    pub members: usize,
 }
 
 impl Notice {
@@ -74,7 +103,8 @@ impl Notice {
             | Self::Refused { .. }
             | Self::Cut(_)
             | Self::KernelRefused { .. }
-            | Self::KernelChanged => true,
+            | Self::KernelChanged
+            | Self::Slow(_) => true,
             Self::HubConnected { .. } | Self::InForce { .. } | Self::KernelRecovered => false,
         }
     }
@@ -129,6 +159,33 @@ impl fmt::Display for Notice {
                     "somebody else changed Bailey's sets or tables in this kernel; restoring them"
                 )
             }
+            Self::Slow(slow) => write!(f, "{slow}"),
+        }
+    }
+}
+
+impl fmt::Display for Slow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Size {
+            policies,
+            rules,
+            sets,
+            members,
+        } = self.size;
+        write!(
+            f,
+            "it took {:.1} s {}, and what else changes waits meanwhile: {policies} NetworkPolicies come to {rules} rules and \
+             {sets} sets of {members} members on this node; ",
+            self.took.as_secs_f64(),
+            self.step
+        )?;
+        match &self.largest {
+            Some((policy, count)) => write!(
+                f,
+                "{policy} alone has {count} rules, counted once for each port: write peers with the same ports as one rule, \
+                 and ports that follow one another as one range"
+            ),
+            None => f.write_str("fewer policies, or selectors that select less, take less"),
         }
     }
 }

@@ -44,6 +44,8 @@ pub enum Readiness {
 pub struct Counts {
     /// Local pods that a policy isolates in a direction.
     pub isolated_pods: usize,
+    /// Rules in nf_tables.
+    pub rules: usize,
     /// ipsets.
     pub sets: usize,
     /// Their members.
@@ -64,6 +66,12 @@ impl Counts {
         };
         Self {
             isolated_pods: pods.iter().filter(isolated).count(),
+            rules: ruleset
+                .tables
+                .values()
+                .flat_map(|table| table.chains.values())
+                .map(|chain| chain.rules.len())
+                .sum(),
             sets: ruleset.sets.len(),
             members: ruleset.sets.values().map(|set| set.members.len()).sum(),
             cut: cut.len(),

@@ -574,3 +574,52 @@ fn a_shared_address_that_is_cut_is_said() {
     let status = rig.machine.status();
     assert_eq!((status.trouble, status.counts.cut, cuts(&rig).len()), (None, 0, 1));
 }
+
+/// P25: What takes long is said with what it is due to, once for as long as it does, unless it takes ever longer.
+#[test]
+fn what_takes_long_is_said_once_with_what_it_is_due_to() {
+    let rules = (1..=3000).map(|port| {
+        json!({"from": [{"ipBlock": {"cidr": format!("192.0.{}.{}/32", port / 250, port % 250)}}], "ports": [{"port": port}]})
+    });
+    let large: NetworkPolicy = serde_json::from_value(json!({
+        "metadata": {"namespace": "shop", "name": "large", "uid": "l", "generation": 1},
+        "spec": {"podSelector": {"matchLabels": {"app": "db"}}, "ingress": rules.collect::<Vec<Value>>()},
+    }))
+    .unwrap();
+    let slow = |rig: &mut Rig, step: Step, millis: u64| -> Vec<String> {
+        rig.said.clear();
+        rig.hear(Input::Took(step, Duration::from_millis(millis)));
+        rig.said.iter().map(Notice::to_string).collect()
+    };
+    let mut rig = settled(&mut Hub::new(1));
+    let ordinary = slow(&mut rig, Step::Apply, 1000);
+    let words = "it took 1.0 s for the kernel to carry out a plan, and what else changes waits meanwhile: 1 NetworkPolicies \
+                 come to 19 rules and 1 sets of 2 members on this node; fewer policies, or selectors that select less, take \
+                 less";
+    assert_eq!(ordinary, [words]);
+
+    rig.hear(Input::Policies(Event::Applied(large)));
+    let words = |seconds| {
+        format!(
+            "it took {seconds} s to compile the policies, and what else changes waits meanwhile: 2 NetworkPolicies come to \
+             3020 rules and 3001 sets of 3002 members on this node; shop/large alone has 3000 rules, counted once for each \
+             port: write peers with the same ports as one rule, and ports that follow one another as one range"
+        )
+    };
+    assert_eq!(slow(&mut rig, Step::Compile, 999), [""; 0]);
+    assert_eq!(slow(&mut rig, Step::Compile, 1500), [words("1.5")]);
+    for millis in [1000, 2999, 40, 2999] {
+        assert_eq!(slow(&mut rig, Step::Compile, millis), [""; 0]);
+    }
+    assert_eq!(slow(&mut rig, Step::Compile, 3000), [words("3.0")], "twice as long");
+    rig.wait(slow::EPISODE - Duration::from_secs(1));
+    assert_eq!(slow(&mut rig, Step::Compile, 3000), [""; 0]);
+    rig.wait(slow::EPISODE - Duration::from_secs(1));
+    assert_eq!(
+        slow(&mut rig, Step::Compile, 3000),
+        [""; 0],
+        "it has not been quick for long enough"
+    );
+    rig.wait(slow::EPISODE);
+    assert_eq!(slow(&mut rig, Step::Compile, 1000), [words("1.0")]);
+}
