@@ -10,6 +10,8 @@
 #[path = "../../enforcer/tests/kernel/foreign.rs"]
 mod foreign;
 
+#[path = "faults/addresses.rs"]
+mod addresses;
 #[path = "faults/cleanup.rs"]
 mod cleanup;
 #[path = "faults/clusters.rs"]

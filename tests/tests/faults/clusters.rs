@@ -1,9 +1,10 @@
 //! Kubeconfigs and API servers as they should not be: each is named, in the log once, and the others go on.
 
-use super::rig::{Rig, in_lab, name, node, pod, wait_until};
+use super::rig::{Rig, in_lab, name, node, pod, policy, wait_until};
 use super::traffic;
 use enforcer::offline::ends::Verdict;
 use expect_test::expect;
+use serde_json::json;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use tests::apiserver::embedded::{Faults, Resource, Server, Verb};
@@ -179,5 +180,45 @@ fn a_clusters_folder_that_is_empty_or_gone_changes_nothing_and_is_said() {
         assert_eq!(rig.kernels(), before);
         let said = rig.log_lines("hub", "the clusters folder is no use");
         assert_eq!(said.len(), 2, "{said:#?}");
+    });
+}
+
+/// C3, S119: A cluster's kubeconfig gets another name, and its own again: it leaves, and joins under the other id.
+#[test]
+fn a_cluster_leaves_and_joins_under_another_id_and_comes_back() {
+    in_lab(Layout::Bridge, async |rig| {
+        let namespace = |id: &str| {
+            let labels = json!({"cluster.clusterset.k8s.io/cluster-name": id});
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x", "labels": labels}})
+        };
+        let from_c = policy(
+            "from-c",
+            json!({
+                "podSelector": {"matchLabels": {"app": "stranger"}}, "policyTypes": ["Ingress"],
+                "ingress": [{"from": [{"namespaceSelector": {"matchLabels": {"cluster.clusterset.k8s.io/cluster-name": "c"}}}]}],
+            }),
+        );
+        rig.write("a", &[from_c, namespace("a")]).await;
+        rig.write("b", &[namespace("b")]).await;
+        rig.settle_with(1).await;
+        rig.judge("b/x/other", "a/x/stranger", Verdict::Refused).await;
+        // What the other cluster's policies need to know of this one is away for a moment.
+        let mut steady = rig.verdicts();
+        steady.retain(|way| way.from != "b/x/remote" || way.to == "b/x/other");
+        let folder = rig.control.folder().clusters();
+        for (from, to, verdict) in [("b", "c", Verdict::Allowed), ("c", "b", Verdict::Refused)] {
+            let file = |id: &str| folder.join(format!("{id}.kubeconfig"));
+            traffic::during(&steady, async {
+                fs::rename(file(from), file(to)).unwrap();
+                let live = format!("{to} LIVE");
+                wait_until(&live, async || rig.clusters().await == ["a LIVE", &live]).await;
+                rig.becomes("b/x/other", "a/x/stranger", verdict).await;
+                rig.becomes("b/x/remote", "a/x/db", Verdict::Allowed).await;
+            })
+            .await;
+        }
+        let words = "does not serve this enforcer: the cluster is no member any more";
+        assert_eq!(rig.log_lines("enforcer-b@node-1", words).len(), 1);
+        rig.settle_with(1).await;
     });
 }

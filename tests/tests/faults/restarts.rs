@@ -1,6 +1,6 @@
 //! `kill -9` of hub and enforcers, in both orders, under traffic.
 
-use super::rig::{Rig, in_lab, name, node, policy, wait_until};
+use super::rig::{Rig, in_lab, in_lab_of, name, node, policy, wait_until, world_with_host};
 use super::traffic;
 use enforcer::offline::ends::Verdict;
 use serde_json::json;
@@ -163,13 +163,7 @@ fn whenever_a_program_dies_nothing_forbidden_passes_and_nothing_is_left_behind()
         assert_eq!(ROUNDS % 2, 0, "every change is taken back");
         rig.control.enforcers_ready().await.unwrap();
         rig.settle().await;
-        for (node, before) in before {
-            wait_until(&format!("the kernel of {node} as before"), async || {
-                let now = &rig.kernels()[&node];
-                (now.sets(), now.rules()) == (before.sets(), before.rules())
-            })
-            .await;
-        }
+        rig.kernels_become(&before).await;
         traffic::during(&rig.verdicts(), async {}).await;
     });
 }
@@ -207,4 +201,40 @@ async fn start_enforcers(rig: &mut Rig<'_>) {
         rig.control.start_enforcer(&rig.lab.fabric, &node).unwrap();
     }
     rig.control.enforcers_ready().await.unwrap();
+}
+
+/// S68: The switch is turned by a restart, and back again: what it does not decide goes on, and nothing is left of it.
+#[test]
+fn egress_to_the_local_node_is_judged_from_a_restart_on_and_no_more_from_another() {
+    in_lab_of(world_with_host("node-1"), Layout::Bridge, async |rig| {
+        let narrow = policy(
+            "narrow",
+            json!({
+                "podSelector": {"matchLabels": {"app": "near"}}, "policyTypes": ["Egress"],
+                "egress": [{"to": [{"podSelector": {"matchLabels": {"app": "db"}}}]}],
+            }),
+        );
+        rig.write("a", &[narrow]).await;
+        rig.settle_with(1).await;
+        let (before, on) = (rig.kernels(), node("a/node-1"));
+        let mut ways = rig.verdicts();
+        ways.extend(rig.open_ways(&[
+            ("a/x/host", "a/x/near"),
+            ("a/x/stranger", "a/x/host"),
+            ("a/x/far", "a/x/host"),
+        ]));
+        rig.judge("a/x/near", "a/x/host", Verdict::Allowed).await;
+        for (word, verdict) in [("policy", Verdict::Refused), ("allow", Verdict::Allowed)] {
+            traffic::during(&ways, async {
+                rig.control.stop_enforcer(&on).await.unwrap();
+                let flag = format!("--egress-to-local-node={word}");
+                rig.control.start_enforcer_with(&rig.lab.fabric, &on, &[flag]).unwrap();
+                rig.control.enforcers_ready().await.unwrap();
+                rig.settle_with(1).await;
+                rig.judge("a/x/near", "a/x/host", verdict).await;
+            })
+            .await;
+        }
+        rig.kernels_become(&before).await;
+    });
 }

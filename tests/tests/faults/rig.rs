@@ -4,6 +4,7 @@ use super::kernel_state::KernelState;
 use enforcer::offline::ends::{End, NodeName, Probe, Verdict};
 use futures::FutureExt;
 use futures::future::{join_all, try_join_all};
+use kube::api::DeleteParams;
 use proto::model::ClusterName;
 use proto::wire::{Cluster, Enforcer, ListClustersRequest, ListEnforcersRequest};
 use serde_json::{Value, json};
@@ -92,6 +93,22 @@ pub fn policy(name: &str, spec: Value) -> Value {
     })
 }
 
+/// The same world with a pod on the host network of a node of cluster a, `host`.
+pub fn world_with_host(node: &str) -> World {
+    let addresses = json!([{"ip": "192.0.2.2"}, {"ip": "fd00:40::2"}]);
+    let host = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "host", "namespace": "x", "labels": {"app": "host"}},
+        "spec": {"nodeName": node, "hostNetwork": true},
+        "status": {
+            "phase": "Running", "hostIP": "192.0.2.2", "hostIPs": addresses, "podIP": "192.0.2.2", "podIPs": addresses,
+        },
+    });
+    let mut world = world();
+    world.clusters.entry(name("a")).or_default().push(host);
+    world
+}
+
 /// One policy in each cluster; the verdicts of both depend on pods of the other.
 pub fn policies() -> BTreeMap<ClusterName, Value> {
     let from_clients = policy(
@@ -142,12 +159,17 @@ pub struct Rig<'a> {
 
 /// Runs a test in a lab of its own, on this thread, with the policies in force and every refusal proven to be theirs.
 pub fn in_lab(layout: Layout, test: impl AsyncFnOnce(&mut Rig<'_>)) {
+    in_lab_of(world(), layout, test);
+}
+
+/// The same in a world that has more than [`world`].
+pub fn in_lab_of(world: World, layout: Layout, test: impl AsyncFnOnce(&mut Rig<'_>)) {
     Netns::leave().expect("these tests make network namespaces: run them as root");
     let network = Network {
         layout,
         apiserver: Kind::Embedded,
     };
-    let lab = Lab::build(world(), &[].into(), network).unwrap();
+    let lab = Lab::build(world, &[].into(), network).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -184,8 +206,58 @@ pub fn programs() -> &'static Programs {
 impl<'a> Rig<'a> {
     /// Waits until the policies of [`policies`] and all that the hub knows are in force everywhere.
     pub async fn settle(&self) {
-        let policies = policies().into_keys().map(|cluster| (cluster, 1)).collect();
-        settle::wait(&self.control, &policies).await.unwrap();
+        self.settle_with(0).await;
+    }
+
+    /// The same with so many more policies in cluster a.
+    pub async fn settle_with(&self, more: u32) {
+        settle::wait(&self.control, &[(name("a"), 1 + more), (name("b"), 1)].into())
+            .await
+            .unwrap();
+    }
+
+    /// Writes to a cluster's API server.
+    pub async fn write(&self, cluster: &str, objects: &[Value]) {
+        let cluster = self.control.cluster(&name(cluster)).unwrap();
+        cluster.write(objects).await.unwrap();
+    }
+
+    /// Deletes at a cluster's API server. A pod is gone at once: no kubelet is there that would end it.
+    pub async fn delete(&self, cluster: &str, object: &Value) {
+        let cluster = self.control.cluster(&name(cluster)).unwrap();
+        if object["kind"] == "Pod" {
+            let name = object["metadata"]["name"].as_str().unwrap();
+            let at_once = DeleteParams::default().grace_period(0);
+            cluster.pods(object).delete(name, &at_once).await.unwrap();
+        } else {
+            cluster.delete(object).await.unwrap();
+        }
+    }
+
+    /// Waits until every kernel holds as much as it did then, were it under other handles.
+    pub async fn kernels_become(&self, before: &BTreeMap<NodeName, KernelState>) {
+        for (node, before) in before {
+            wait_until(&format!("the kernel of {node} as before"), async || {
+                let now = &self.kernels()[node];
+                (now.sets(), now.rules()) == (before.sets(), before.rules())
+            })
+            .await;
+        }
+    }
+
+    /// The ways between these pods, all of which are to be allowed.
+    pub fn open_ways(&self, pairs: &[(&'static str, &'static str)]) -> Vec<Way<'a>> {
+        let verdict = Verdict::Allowed;
+        let ways = pairs.iter().flat_map(|&(from, to)| {
+            let paths = self.paths(from, to).into_iter();
+            paths.map(move |path| Way {
+                from,
+                to,
+                path,
+                verdict,
+            })
+        });
+        ways.collect()
     }
 
     pub fn nodes(&self) -> Vec<NodeName> {
