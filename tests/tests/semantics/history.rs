@@ -18,7 +18,7 @@ pub struct History {
 
 impl History {
     /// From `first` to `last` in random order. Some objects of `first` have a UID that nothing of their name has later
-    /// (S88); some are what they are in `detour` for a while.
+    /// (S88); some are what they are in `detour` for a while, whole or in one part.
     pub fn random([first, detour, last]: [&Cluster; 3], rng: &mut Rng) -> Self {
         let mut first = by_name(first);
         for object in first.values_mut().filter(|_| rng.bool()) {
@@ -30,13 +30,43 @@ impl History {
         rng.shuffle(&mut names);
         let mut changes = Vec::new();
         for name in names {
-            if rng.u8(..3) == 0 {
-                changes.push((name.clone(), detour.get(name).cloned()));
+            match (rng.u8(..3), detour.get(name), last.get(name)) {
+                (0, detour, _) => changes.push((name.clone(), detour.cloned())),
+                (1, Some(detour), Some(last)) => {
+                    changes.push((name.clone(), Some(with_a_part_of(last, detour, rng))));
+                }
+                _ => {}
             }
             changes.push((name.clone(), last.get(name).cloned()));
         }
         Self { first, changes }
     }
+}
+
+/// Parts of an object that may change by themselves (S91): what they are in, and their name there.
+const PARTS: [(&str, &str); 9] = [
+    ("/metadata", "labels"),
+    ("/metadata", "deletionTimestamp"),
+    ("/spec", "nodeName"),
+    ("/spec", "hostNetwork"),
+    ("/spec", "containers"),
+    ("/spec", "ingress"),
+    ("/status", "phase"),
+    ("/status", "podIPs"),
+    ("/status", "hostIPs"),
+];
+
+/// The object, but for one part, which is as it is in `other`.
+fn with_a_part_of(object: &Value, other: &Value, rng: &mut Rng) -> Value {
+    let (parent, part) = PARTS[rng.usize(..PARTS.len())];
+    let mut object = object.clone();
+    if let Some(fields) = object.pointer_mut(parent).and_then(Value::as_object_mut) {
+        match other.pointer(&format!("{parent}/{part}")) {
+            Some(value) => fields.insert(part.to_owned(), value.clone()),
+            None => fields.remove(part),
+        };
+    }
+    object
 }
 
 fn by_name(cluster: &Cluster) -> BTreeMap<Name, Value> {
