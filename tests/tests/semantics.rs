@@ -307,7 +307,7 @@ const ENFORCERS: usize = 2;
 const LEAST_HAPPENINGS: u64 = 50;
 
 /// S83, S84, S85, S86, S87, S88, S89, S91, S110, S111, S119, S120, S121, S128, S129, I11, I13, I14, I15, N1, N2, N3, P28,
-/// C3, C5, C6, C7, C8, C16, W1, W3, W4, W5: whatever happened before.
+/// C3, C5, C6, C7, C16, W1, W3, W4, W5: whatever happened before.
 #[test]
 fn the_path_to_a_world_does_not_show_in_its_rulesets() {
     let Settings { worlds, seed, .. } = Settings::get();

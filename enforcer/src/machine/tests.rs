@@ -292,6 +292,12 @@ fn nothing_is_told_to_the_kernel_before_both_local_kinds_are_known() {
     rig.hear(Input::Pods(Event::Synced(vec![local()])));
     assert_eq!((rig.plans.len(), rig.machine.readiness()), (1, Readiness::Ready));
     assert_eq!(rig.admitted(), [true, true, false]);
+
+    let mut rig = Rig::new();
+    rig.hear(Input::Pods(Event::Synced(vec![local()])));
+    rig.hear(Input::Policies(Event::Applied(policy_for("web"))));
+    let waits = Readiness::WaitsFor("waiting for the NetworkPolicies of this cluster's API server".to_owned());
+    assert_eq!((rig.plans.len(), rig.machine.readiness()), (0, waits));
 }
 
 #[test]
@@ -312,7 +318,8 @@ fn an_api_server_that_is_away_is_named_by_what_waits_for_it() {
     assert_eq!(trouble(&rig), "");
 }
 
-/// W13, S122, S125: Without a hub a local pod is isolated, and the own cluster known.
+/// W13, C9, S122, S125: Without a hub a local pod is isolated, and the own cluster known; the word of a hub that answers
+/// stands instead.
 #[test]
 fn without_a_hub_a_local_pod_is_isolated_and_the_own_cluster_known() {
     let mut rig = Rig::new();
@@ -328,8 +335,11 @@ fn without_a_hub_a_local_pod_is_isolated_and_the_own_cluster_known() {
     assert_eq!(rig.admitted(), [false, false, false], "half a world is none");
     rig.hear(Input::OwnNamespaces(Event::Synced(Vec::new())));
     assert_eq!(rig.admitted(), [true, false, false]);
-    rig.hear_at_once(Hub::new(1).snapshot("web", State::Live));
+    let mut hub = Hub::new(1);
+    rig.hear_at_once(hub.snapshot("web", State::Live));
     assert_eq!((rig.admitted(), rig.following), ([true, true, false], false));
+    rig.hear_at_once(hub.snapshot("batch", State::Live));
+    assert_eq!(rig.admitted(), [false, false, false]);
 }
 
 #[test]
@@ -424,18 +434,17 @@ fn what_the_kernel_refuses_is_said_once_and_tried_again_on_what_it_holds() {
     rig.said.clear();
     rig.refuses = Some("no memory");
     let before = rig.kernel.clone();
+    let refused = [Notice::KernelRefused {
+        reason: "no memory".to_owned(),
+        retry: RETRY_FLOOR,
+    }];
     rig.hear(Input::Policies(Event::Applied(policy_for("batch"))));
+    assert_eq!(rig.said, refused);
     for _ in 0..3 {
         rig.wait(RETRY_CEILING);
     }
     assert_eq!(rig.kernel, before);
-    assert_eq!(
-        rig.said,
-        [Notice::KernelRefused {
-            reason: "no memory".to_owned(),
-            retry: RETRY_FLOOR
-        }]
-    );
+    assert_eq!(rig.said, refused);
     assert_eq!(rig.machine.status().trouble.as_deref(), Some("no memory"));
     rig.refuses = None;
     rig.wait(RETRY_CEILING);
@@ -498,6 +507,8 @@ fn a_policy_that_goes_lifts_its_effect_and_a_void_piece_is_said_once() {
     assert_eq!(rig.admitted(), [true, true, false]);
     rig.hear(Input::Policies(Event::Deleted(policy_for("web"))));
     assert_eq!(rig.admitted(), [true, true, true]);
+    rig.hear(Input::Policies(Event::Applied(policy_for("web"))));
+    assert_eq!(rig.admitted(), [true, true, false]);
     rig.said.clear();
     let mut odd = policy_for("web");
     odd.spec["ingress"][0]["from"][0] = json!({"ipBlock": {"cidr": "10.1.0.0/33"}});

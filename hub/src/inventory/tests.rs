@@ -209,6 +209,7 @@ fn new_credentials_keep_the_content_and_become_a_difference() {
 
     let after = vec![pod("shop/web", &["10.1.0.1"], "app=web,tier=front")];
     world.observe("a", 2, Observed::Pods(Event::Synced(after)));
+    world.pods("a", Event::Applied(pod("shop/late", &["10.1.0.9"], "app=late")));
     check(
         &world,
         expect_test::expect![[r#"
@@ -399,7 +400,7 @@ fn random_pod(random: &mut fastrand::Rng) -> Pod {
     pod
 }
 
-/// S120, S129, W3: What is published depends on the objects and not on the way to them.
+/// S120, S129: What is published depends on the objects and not on the way to them.
 #[test]
 fn what_is_published_depends_on_the_objects_and_not_on_the_way_to_them() {
     for seed in 0..300 {

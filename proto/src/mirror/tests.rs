@@ -427,7 +427,9 @@ fn frames_out_of_turn_are_refused_and_change_nothing() {
     let first = hub.seal(world("a Live\nb Live"));
     let second = hub.seal(world(TWO_CLUSTERS));
     let snapshot = start.snapshot();
-    let foreign = Hub::new(9).seal(world("a Live"));
+    let mut foreign = Hub::new(9);
+    foreign.seal(world("a Live"));
+    let foreign = foreign.seal(world("a Live\nb Live"));
     let (chunk, end) = (|index: usize| snapshot[index].clone(), snapshot.last().unwrap().clone());
     let due = |sequence: u64| format!("where {:032x}/{sequence} was due", 1);
     let cases = [
