@@ -2,6 +2,7 @@
 
 use super::*;
 use expect_test::{Expect, expect};
+use proto::observe::Observe;
 
 /// The spec in YAML → the policy in a short notation.
 #[track_caller]
@@ -562,6 +563,8 @@ fn odd_objects_are_read_all_the_same() {
             spec: Value::Null,
         })
     );
+    let key = read(r#"{"metadata": {"namespace": "shop", "name": "odd"}}"#).map(|policy| policy.key());
+    assert_eq!(key, Ok(("shop".into(), "odd".into())));
     assert_eq!(
         read(r#"{"spec": {}}"#).map_err(|error| error.contains("metadata.name: missing")),
         Err(true)

@@ -202,6 +202,45 @@ status: {phase: Running, hostIPs: [{ip: 10.1.1.1}], podIPs: [{ip: 10.1.1.1}, {ip
     );
 }
 
+/// I7: Who else says that an address is a node's is enough alone: the node's own pods while the mirror knows nothing of
+/// them, and the mirror, which knows of pods on other nodes.
+#[test]
+fn a_node_address_is_no_pods_whoever_says_so() {
+    let (a, b) = (ClusterName::new("a").unwrap(), ClusterName::new("b").unwrap());
+    let node = Node {
+        cluster: a.clone(),
+        name: "n1".into(),
+    };
+    for (agents_node, shown) in [("n1", [&b].as_slice()), ("n2", &[&a, &b])] {
+        let mut clusters = Clusters::default();
+        let agent = format!(
+            "
+kind: NetworkPolicy
+metadata: {{namespace: shop, name: deny}}
+spec: {{podSelector: {{}}}}
+---
+kind: Pod
+metadata: {{namespace: tools, name: agent}}
+spec: {{nodeName: {agents_node}, hostNetwork: true}}
+status: {{phase: Running, podIP: 10.1.1.1}}
+"
+        );
+        for (cluster, manifests) in SMALL.iter().chain(&[("a", agent.as_str())]) {
+            clusters.load(cluster, manifests);
+        }
+        let mut mirror = Mirror::new(a.clone());
+        for cluster in shown {
+            clusters.show(cluster, &mut mirror);
+        }
+        let told = ["10.1.1.1".parse().unwrap()].into();
+        assert_eq!(
+            clusters.ruleset_with(&mirror, &node, &BTreeSet::new(), Switches::default()),
+            clusters.ruleset_with(&mirror, &node, &told, Switches::default()),
+            "an agent on {agents_node}"
+        );
+    }
+}
+
 /// K11, S117: What a node of another cluster is refused is counted: it may be a pod whose address was translated.
 #[test]
 fn what_nodes_of_other_clusters_are_refused_is_counted() {
@@ -273,6 +312,10 @@ status: {{phase: Running, podIPs: {addresses}}}
         }
     "#]]
     .assert_eq(&compiled_with(&objects, &[], Switches::default()));
+    // Where no ingress is isolated nothing is counted, and no set is there for it.
+    let egress = policy.replace("[Ingress, Egress]", "[Egress]");
+    let compiled = |others| compiled_with(&[("a", egress.as_str()), others], &[], Switches::default());
+    assert_eq!(compiled(("b", theirs.as_str())), compiled(("b", "")));
 }
 
 /// S83: It is the new pod's while the old one is still terminating.
