@@ -115,6 +115,33 @@ fn check(world: &World, expected: expect_test::Expect) {
     expected.assert_eq(&world.published.text());
 }
 
+/// I7: Nodes' addresses are published, for as long as a pod says that they are.
+#[test]
+fn addresses_of_nodes_are_published() {
+    let mut world = World::new();
+    let mut agent = pod("shop/agent", &["192.168.0.1"], "app=agent");
+    agent.host_network = true;
+    world.join("a", vec![agent.clone()]);
+    check(
+        &world,
+        expect_test::expect![[r#"
+        a Live
+        a/kube-system 
+        a/shop team=shop
+        192.168.0.1 node of a
+    "#]],
+    );
+    world.pods("a", Event::Deleted(agent));
+    check(
+        &world,
+        expect_test::expect![[r#"
+        a Live
+        a/kube-system 
+        a/shop team=shop
+    "#]],
+    );
+}
+
 /// S126, W12: Nothing of a cluster is published before both of its lists are complete.
 #[test]
 fn nothing_of_a_cluster_is_published_before_both_lists_are_complete() {

@@ -316,6 +316,7 @@ fn a_new_epoch_begins_before_numbers_run_out_and_holds_the_same() {
         Change::Cluster(cluster("a"), ClusterState::Live),
         Change::Namespace(name("a", "shop"), Some(labels("team=x"))),
         Change::Owners(address(1), vec![owner("a", "x"), owner("a", "y")]),
+        Change::NodeAddress(cluster("own"), address(2), true),
     ];
     for change in changes {
         truth.take(&change);
@@ -336,7 +337,7 @@ fn a_new_epoch_begins_before_numbers_run_out_and_holds_the_same() {
         sequence,
     };
     assert_eq!(revisions, [(revision(1), true), (revision(2), false)]);
-    assert_eq!(State::of(&begin(&log.snapshot(&heard, now))), truth);
+    assert_eq!(State::of(&begin(&log.snapshot(&heard, now))), truth.seen());
     assert!(!log.numbers.is_exhausted());
 }
 
@@ -376,6 +377,25 @@ fn a_pod_that_crash_loops_under_new_labels_leaves_nothing_behind() {
     }
     // Strings: the cluster, the namespace, the key, x and the newest label; identities: both.
     assert!(sizes.iter().all(|size| *size <= 7), "{sizes:?}");
+}
+
+#[test]
+fn a_node_address_that_comes_and_goes_leaves_nothing_behind() {
+    let now = some_instant();
+    let heard = LastHeard::new();
+    let mut log = log();
+    for is_one in [true, false, true, false] {
+        log.record(Change::NodeAddress(cluster("a"), address(1), is_one), now);
+        let [sealed] = &log.seal(&heard, now)[..] else {
+            panic!("one frame")
+        };
+        assert!(
+            matches!(sealed.kind, Kind::Delta { changes: 1, .. }),
+            "{:?}",
+            sealed.kind
+        );
+    }
+    assert_eq!(log.numbers.all().count(), 0);
 }
 
 /// I18: A namespace of 50,000 pods that is relabelled is one change of a few bytes.
