@@ -283,6 +283,22 @@ fn a_big_cluster_comes_in_frames_of_bounded_size_and_is_live_in_the_last() {
     assert_eq!(begin(&snapshot).owners().count(), 60_000);
 }
 
+#[test]
+fn nodes_addresses_make_frames_of_bounded_size() {
+    let now = some_instant();
+    let heard = LastHeard::new();
+    let mut log = log();
+    for index in 0..60_000u32 {
+        let address = IpAddr::from(std::net::Ipv4Addr::from_bits(0x0a00_0000 + index));
+        log.record(Change::NodeAddress(cluster("a"), address, true), now);
+    }
+    log.seal(&heard, now);
+    let snapshot = log.snapshot(&heard, now);
+    let biggest = snapshot.chunks.iter().map(Bytes::len).max().unwrap();
+    assert!((FRAME_LIMIT / 2..=FRAME_LIMIT).contains(&biggest), "{biggest} bytes");
+    assert_eq!(begin(&snapshot).nodes_of_others().len(), 60_000);
+}
+
 /// C20: All who begin at a revision share its chunks.
 #[test]
 fn the_chunks_of_a_revision_are_cut_once_and_the_ages_of_each_end_are_its_own() {
