@@ -232,6 +232,15 @@ fn an_address_of_a_node_is_no_pods() {
     listed.apply(Event::Synced(pods.iter().map(|pod| Pod::clone(pod)).collect()));
     assert_eq!(claims(&listed), [Some(Lost::HostNetwork), Some(Lost::NodeAddress)]);
     expect!["[192.0.2.2, 192.0.2.1]"].assert_eq(&format!("{:?}", listed.node_addresses().collect::<Vec<_>>()));
+    expect!["{192.0.2.1, 192.0.2.2}"].assert_eq(&format!(
+        "{:?}",
+        part(&ClusterName::new("b").unwrap(), &listed, []).nodes
+    ));
+    // It is a node's, whoever of its claimants ends.
+    let mut old = pod("old", "5", &["192.0.2.1"]);
+    old.terminating = true;
+    listed.apply(Event::Applied(old));
+    assert_eq!(claims(&listed)[1..], [Some(Lost::NodeAddress), Some(Lost::NodeAddress)]);
 }
 
 /// I14, I15, S120, W4: Random lives of few pods at few addresses, with repetitions and deletes that come late or twice:
