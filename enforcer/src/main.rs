@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use enforcer::config::{CommandLine, Task};
-use enforcer::{Unfit, diff, explain, lint, matrix, stderr};
+use enforcer::{Unfit, diff, explain, lint, matrix, screen, stderr};
 use std::process::ExitCode;
 
 /// The exit code for a command line, a file it names, manifests or a kernel that are not fit.
@@ -37,7 +37,9 @@ fn main() -> ExitCode {
 /// Says why a task failed, if it did, and how the program ends: with `failed`, unless it never was fit to begin.
 fn ended(outcome: anyhow::Result<ExitCode>, failed: u8) -> ExitCode {
     outcome.unwrap_or_else(|error| {
-        eprintln!("enforcer: {error:#}");
+        let mut line = format!("{error:#}");
+        screen::make_plain(&mut line, |_| false);
+        eprintln!("enforcer: {line}");
         ExitCode::from(if error.is::<Unfit>() { UNFIT } else { failed })
     })
 }

@@ -90,7 +90,10 @@ pub enum ParseError {
     #[error("{0:?} is no end: expected cluster/namespace/pod or ip:ADDRESS")]
     End(String),
     /// No probe.
-    #[error("{0:?} is no probe: expected PROTOCOL/PORT or PROTOCOL/PORT/FAMILY, as TCP/80, UDP/53/6, ICMP/0")]
+    #[error(
+        "{0:?} is no probe: expected PROTOCOL/PORT or PROTOCOL/PORT/FAMILY, as TCP/80, UDP/53/6, ICMP/0: a protocol of TCP, \
+         UDP, SCTP and ICMP, a port of 1 to 65535 in digits, or 0 for ICMP, and a family of 4 and 6"
+    )]
     Probe(String),
 }
 
@@ -207,7 +210,10 @@ impl FromStr for Probe {
                 "ICMP" => Transport::Icmp,
                 _ => return None,
             };
-            let port: u16 = parts.next()?.parse().ok()?;
+            let digits = parts
+                .next()
+                .filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+            let port: u16 = digits?.parse().ok()?;
             let family = match parts.next() {
                 None => None,
                 Some("4") => Some(Family::V4),
@@ -267,6 +273,10 @@ mod tests {
             "TCP/80/5",
             "TCP/65536",
             "UDP/53/6/x",
+            "TCP/+80",
+            "TCP/-1",
+            "TCP/ 80",
+            "TCP/",
         ] {
             assert_eq!(text.parse::<Probe>(), Err(ParseError::Probe(text.to_owned())));
         }

@@ -197,6 +197,7 @@ fn what_cannot_be_judged_ends_with_2() {
         ("matrix --probe TCP/80 --ends", vec![&*dir.join("unknown"), dir]),
         ("diff --probe TCP/80", vec![dir, &nowhere]),
         ("matrix --probe tcp/80", vec![dir]),
+        ("matrix --probe TCP/+80", vec![dir]),
         ("matrix", vec![dir]),
     ] {
         let answer = enforcer(words, &paths);
@@ -213,7 +214,8 @@ fn what_cannot_be_judged_ends_with_2() {
         enforcer: DIR/odd, line 3: "pod" is no end: expected cluster/namespace/pod or ip:ADDRESS
         enforcer: DIR/unknown, line 1: no manifest has the pod a/default/q
         enforcer: cannot read DIR/nowhere, which should be a folder with a folder of manifests for each cluster, named by its id: No such file or directory (os error 2)
-        error: invalid value 'tcp/80' for '--probe <PROBE>': "tcp/80" is no probe: expected PROTOCOL/PORT or PROTOCOL/PORT/FAMILY, as TCP/80, UDP/53/6, ICMP/0
+        error: invalid value 'tcp/80' for '--probe <PROBE>': "tcp/80" is no probe: expected PROTOCOL/PORT or PROTOCOL/PORT/FAMILY, as TCP/80, UDP/53/6, ICMP/0: a protocol of TCP, UDP, SCTP and ICMP, a port of 1 to 65535 in digits, or 0 for ICMP, and a family of 4 and 6
+        error: invalid value 'TCP/+80' for '--probe <PROBE>': "TCP/+80" is no probe: expected PROTOCOL/PORT or PROTOCOL/PORT/FAMILY, as TCP/80, UDP/53/6, ICMP/0: a protocol of TCP, UDP, SCTP and ICMP, a port of 1 to 65535 in digits, or 0 for ICMP, and a family of 4 and 6
         error: the following required arguments were not provided:
     "#]].assert_eq(&said);
 }
@@ -247,6 +249,7 @@ fn an_explanation_ends_with_its_verdict() {
         "--from ip:198.51.100.7 --to ip:198.51.100.7 --probe ICMP/0",
         "--from cluster-b/billing/billing-1 --to cluster-a/payments/ledger-0 --probe TCP/5432",
         "--from cluster-b/billing/billing-0 --to ledger-0 --probe TCP/5432",
+        "--from cluster-b/billing/\u{1b}[31mred --to cluster-a/payments/ledger-0 --probe TCP/5432",
     ] {
         let answer = enforcer(&format!("explain {words}"), &[dir.path()]);
         let all = answer.stdout + &answer.stderr;
@@ -259,6 +262,7 @@ fn an_explanation_ends_with_its_verdict() {
         2 ip:198.51.100.7 → ip:198.51.100.7  ICMP/0: no such traffic: what ip:198.51.100.7 sends to itself passes no node of any cluster
         2 enforcer: --from cluster-b/billing/billing-1: no manifest has this pod; in that namespace there are cluster-b/billing/billing-0
         2 error: invalid value 'ledger-0' for '--to <END>': "ledger-0" is no end: expected cluster/namespace/pod or ip:ADDRESS
+        2 enforcer: --from cluster-b/billing/\u{1b}[31mred: no manifest has this pod; in that namespace there are cluster-b/billing/billing-0
     "#]].assert_eq(&said);
     let words = "explain --from pci/billing/billing-0 --to cluster-a/payments/ledger-0 --probe TCP/5432 --format json";
     let answer: serde_json::Value = serde_json::from_str(&enforcer(words, &[dir.path()]).stdout).unwrap();
