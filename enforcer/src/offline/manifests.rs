@@ -3,7 +3,7 @@
 //! Shell; the text of a file is parsed by [`parse`], which is pure. Objects stay raw, as they are written: what is odd in
 //! them is for those who read them. Lenient: what cannot be read is left out with a [`Complaint`], what stands beside it
 //! is taken. Nothing is left out in silence but kinds that no policy can see, empty documents, hidden files and folders,
-//! and what stands beside the folders of clusters.
+//! and files of other kinds.
 
 pub mod parse;
 
@@ -126,23 +126,21 @@ impl Manifests {
             source,
         };
         let mut manifests = Self::default();
-        for folder in entries(dir).map_err(failed)? {
-            if !dir.join(&folder).is_dir() {
+        for name in entries(dir).map_err(failed)? {
+            if !dir.join(&name).is_dir() {
+                if is_manifest(&name) {
+                    let reason =
+                        "in no cluster's folder: put it into the folder of its cluster; nothing of it is judged";
+                    manifests.complaints.push(of_no_cluster(name, reason.to_owned()));
+                }
                 continue;
             }
-            let text = folder.to_string_lossy();
-            match ClusterName::new(&text) {
-                Ok(cluster) => manifests.read_cluster(dir, &folder, cluster),
-                Err(invalid) => manifests.complaints.push(Complaint {
-                    cluster: None,
-                    file: folder.into(),
-                    document: None,
-                    line: 1,
-                    object: String::new(),
-                    field: String::new(),
-                    reason: format!("{invalid}; nothing of this folder is judged"),
-                    effect: Effect::LeftOut,
-                }),
+            match ClusterName::new(&name.to_string_lossy()) {
+                Ok(cluster) => manifests.read_cluster(dir, &name, cluster),
+                Err(invalid) => {
+                    let reason = format!("{invalid}; nothing of this folder is judged");
+                    manifests.complaints.push(of_no_cluster(name, reason));
+                }
             }
         }
         if manifests.clusters.is_empty() {
@@ -195,6 +193,20 @@ impl Manifests {
         }
         let objects = parse::once(&cluster, objects, &mut self.complaints);
         self.clusters.insert(cluster, objects);
+    }
+}
+
+/// Something in the folder of all clusters is none.
+fn of_no_cluster(file: PathBuf, reason: String) -> Complaint {
+    Complaint {
+        cluster: None,
+        file: file.into(),
+        document: None,
+        line: 1,
+        object: String::new(),
+        field: String::new(),
+        reason,
+        effect: Effect::LeftOut,
     }
 }
 

@@ -54,6 +54,15 @@ pub fn file(cluster: &ClusterName, file: Arc<Path>, bytes: &[u8]) -> Parsed {
         }
         return reader.parsed;
     }
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        reader.document = 1;
+        reader.complain(
+            "",
+            "UTF-16, which is not read: save this file as UTF-8; nothing of it is judged, and no policy in it is in force"
+                .to_owned(),
+        );
+        return reader.parsed;
+    }
     let mut counted = 0;
     for range in documents(bytes) {
         reader.document += 1;
@@ -161,7 +170,7 @@ fn yaml(bytes: &[u8], range: Range<usize>) -> Result<Yaml, String> {
     let text = std::str::from_utf8(document).map_err(|error| format!("no UTF-8: {error}"))?;
     let error = match parse(text, DuplicateKeyPolicy::Error) {
         Ok(value) => return Ok(Yaml { value, doubled: None }),
-        Err(error @ Error::Budget { .. }) => return Err(error.to_string()),
+        Err(error @ Error::Budget { .. }) => return Err(in_words(error.to_string())),
         Err(error) => error,
     };
     // Again, from its place in the file, so that the message names the line there.
@@ -174,10 +183,20 @@ fn yaml(bytes: &[u8], range: Range<usize>) -> Result<Yaml, String> {
                 value,
                 doubled: Some(reason),
             }),
-            Err(_) => Err(reason),
+            Err(_) => Err(in_words(reason)),
         },
-        _ => Err(reason),
+        _ => Err(in_words(reason)),
     }
+}
+
+/// What the parser says, but of aliases beyond the limits, of which it gives only the name of a counter.
+fn in_words(said: String) -> String {
+    if said.contains("AnchorEvents") || said.contains("alias replay") {
+        return format!(
+            "its anchors (&) hold, or its aliases (*) repeat, more than {MAX_ALIASED} pieces: write out what they stand for"
+        );
+    }
+    said
 }
 
 /// Takes the rules out of a policy's spec, and leaves whom it isolates in which direction (S5).

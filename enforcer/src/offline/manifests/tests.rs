@@ -144,9 +144,23 @@ fn documents_beyond_the_limits_are_left_out() {
     expect![[r#"
         Pod default/wide (3)
         ! a/w.yaml, document 1: recursion limit exceeded at line 3, column 107; nothing of this document is judged, and no policy in it is in force
-        ! a/w.yaml, document 2: budget breached: RecordedAnchorEvents { recorded_anchor_events: 100001 } at line 7, column 34 (defined at line 11, column 9) (used at line 12, column 10); nothing of this document is judged, and no policy in it is in force
+        ! a/w.yaml, document 2: its anchors (&) hold, or its aliases (*) repeat, more than 100000 pieces: write out what they stand for; nothing of this document is judged, and no policy in it is in force
         ! a/w.yaml, document 4: lists in lists more than 4 deep; the innermost are left out
     "#]].assert_eq(&shown(&parsed));
+}
+
+/// PowerShell's `>` writes UTF-16.
+#[test]
+fn utf_16_is_called_so() {
+    let pod = "\u{feff}apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n---\n";
+    let little: Vec<u8> = pod.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = pod.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for bytes in [little, big] {
+        expect![[r#"
+            ! a/w.yaml, document 1: UTF-16, which is not read: save this file as UTF-8; nothing of it is judged, and no policy in it is in force
+        "#]]
+        .assert_eq(&shown(&parse(&bytes)));
+    }
 }
 
 #[test]
@@ -208,7 +222,7 @@ fn json_with_tabs_and_in_a_row() {
     "#]],
     );
     assert_eq!(
-        shown(&parse(b"\xff\xfe")),
+        shown(&parse(b"\xff\xff")),
         "! a/w.yaml, document 1: no UTF-8: invalid utf-8 sequence of 1 bytes from index 0; nothing of this document is judged, and no policy in it is in force\n"
     );
 }
@@ -309,6 +323,7 @@ fn folders_and_files() {
         ! a/sub.yaml: a folder within a cluster's folder is not looked into: put its manifests into a; nothing of it is judged
         ! a/zero.yaml: cannot read this file: it is no regular file; nothing of it is judged
         ! a/2.yml, document 1, Pod default/web: the same object stands in a/1.yaml, document 1: the last one counts
+        ! stray.yaml: in no cluster's folder: put it into the folder of its cluster; nothing of it is judged
     "#]].assert_eq(&text);
     assert_eq!(
         manifests.clusters.keys().map(ClusterName::as_str).collect::<Vec<_>>(),
