@@ -7,15 +7,16 @@ use crate::offline::ends::{End, Probe};
 use clap::Args;
 use std::path::PathBuf;
 
+/// A paragraph is a line: clap breaks it to the width of the terminal.
 const EXPLAIN: &str = "\
-DIR holds a folder for each cluster, named by its id, with manifests in it, as for `enforcer matrix`. What cannot be read is
+DIR holds a folder for each cluster, named by its id, with manifests in it, as for `enforcer matrix`. What cannot be read is \
 named on stderr and left out.
 
-A connection passes if the source's egress policies and the destination's ingress policies both admit it, each those of its
-own cluster. For either the answer says which policies isolate the pod, which rule admits, or what fails in each rule and
+A connection passes if the source's egress policies and the destination's ingress policies both admit it, each those of its \
+own cluster. For either the answer says which policies isolate the pod, which rule admits, or what fails in each rule and \
 which comes nearest; then who has the addresses. Pieces of policies that are void are told in the enforcer's own words.
 
-An end is cluster/namespace/pod or ip:ADDRESS. A probe is PROTOCOL/PORT, with /4 or /6 for one family; without one it is
+An end is cluster/namespace/pod or ip:ADDRESS. A probe is PROTOCOL/PORT, with /4 or /6 for one family; without one it is \
 IPv4 where both ends have it, else IPv6. ICMP has port 0.
 
 Examples:

@@ -7,15 +7,16 @@ use crate::offline::ends::Probe;
 use clap::Args;
 use std::path::PathBuf;
 
+/// A paragraph is a line: clap breaks it to the width of the terminal.
 const MATRIX: &str = "\
-DIR holds a folder for each cluster, named by its id, with manifests in it: *.yaml, *.yml and *.json with Namespaces, Pods,
-NetworkPolicies and Nodes, as `kubectl get -o yaml` prints them or as they are kept in a repository; other kinds are
+DIR holds a folder for each cluster, named by its id, with manifests in it: *.yaml, *.yml and *.json with Namespaces, Pods, \
+NetworkPolicies and Nodes, as `kubectl get -o yaml` prints them or as they are kept in a repository; other kinds are \
 passed over. What cannot be read is named on stderr and left out, the rest is judged.
 
-An end is cluster/namespace/pod or ip:ADDRESS. A probe is PROTOCOL/PORT, with /4 or /6 for one family; without one it is
+An end is cluster/namespace/pod or ip:ADDRESS. A probe is PROTOCOL/PORT, with /4 or /6 for one family; without one it is \
 IPv4 where both ends have it, else IPv6. ICMP has port 0.
 
-Rows are sources, columns destinations. A verdict is about opening a connection: . allowed, X refused, - no such traffic
+Rows are sources, columns destinations. A verdict is about opening a connection: . allowed, X refused, - no such traffic \
 (an end has no live address of the family).
 
 Examples:
@@ -52,11 +53,12 @@ pub(super) struct MatrixFlags {
     format: Format,
 }
 
+/// A paragraph is a line: clap breaks it to the width of the terminal.
 const DIFF: &str = "\
-BEFORE and AFTER are folders as `enforcer matrix --help` describes them. The ends are the pods of both; a pod that only one
+BEFORE and AFTER are folders as `enforcer matrix --help` describes them. The ends are the pods of both; a pod that only one \
 of them has appears, or goes.
 
-Verdicts that change are grouped by what changes them: the policies that isolate, or no longer admit, a pod of one of the
+Verdicts that change are grouped by what changes them: the policies that isolate, or no longer admit, a pod of one of the \
 ends; or, where no policy differs, the pods, namespaces and clusters that do.
 
 Examples:
@@ -146,6 +148,27 @@ impl MatrixFlags {
             ends,
             switches: switches.switches(),
             format,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::CommandLine;
+    use clap::CommandFactory;
+
+    /// A line that ends where the terminal does not leaves a ragged one behind it.
+    #[test]
+    fn the_paragraphs_of_help_are_lines() {
+        let program = CommandLine::command();
+        for name in ["matrix", "explain", "lint", "diff"] {
+            let command = program.find_subcommand(name).unwrap();
+            let text = command.get_after_long_help().unwrap().to_string();
+            let lines: Vec<&str> = text.lines().collect();
+            let prose = |line: &str| line.starts_with(|c: char| !c.is_whitespace());
+            for pair in lines.windows(2) {
+                assert!(!(prose(pair[0]) && prose(pair[1])), "{name}: {pair:?}");
+            }
         }
     }
 }
