@@ -9,9 +9,11 @@
 //!   node's links are known in full: until then the previous run's rules stay (S126).
 //! - A pass changes either policies and subjects, or the inventory, never both, so that each state of the kernel is a
 //!   state of some world. The first pass after a start has no earlier world to keep and changes both.
+//! - Each pass of the inventory that goes before a waiting change of policies or subjects is followed by that change's.
 //! - After a failure nothing is believed of the kernel: it is read back before the next pass.
 
 mod hears;
+mod held;
 mod links;
 mod passes;
 mod slow;
@@ -181,9 +183,9 @@ pub struct Machine {
     kernel: Kernel,
     /// What the kernel enforces; `None` until the first pass.
     enforced: Option<Subjects>,
-    /// Addresses that an earlier process left in the kernel's sets and that nobody has been known to own since. They
-    /// stay there: a cluster that is not known in full may own them.
-    unexplained: BTreeSet<IpAddr>,
+    /// Addresses that an earlier process left in the kernel's sets and that nobody has been known to have since. They
+    /// stay there: a cluster that is not known in full may own them. `None` until the kernel is read.
+    unexplained: Option<BTreeSet<IpAddr>>,
     ruleset: Ruleset,
     counts: Counts,
     /// What of the ruleset of the last pass admits nothing although policies would.
@@ -197,6 +199,7 @@ pub struct Machine {
     pending_since: Option<Instant>,
     /// Whether the last plan left sets behind that the kernel would not destroy yet.
     left_over: bool,
+    held: held::Held,
     failures: u32,
     trouble: Option<String>,
     slow: slow::Slow,
@@ -219,7 +222,7 @@ impl Machine {
             unheard_since: Some(now),
             kernel: Kernel::Unknown { read_at: now },
             enforced: None,
-            unexplained: BTreeSet::new(),
+            unexplained: None,
             ruleset: Ruleset::default(),
             counts: Counts::default(),
             cut: BTreeSet::new(),
@@ -229,6 +232,7 @@ impl Machine {
             subjects_dirty: true,
             pending_since: None,
             left_over: false,
+            held: held::Held::default(),
             failures: 0,
             trouble: None,
             slow: slow::Slow::default(),
@@ -237,6 +241,15 @@ impl Machine {
 
     /// Takes an input in. Decides nothing about the kernel: see [`Machine::turn`].
     pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Output> {
+        let is_heard = !matches!(input, Input::Kernel(_) | Input::Done(_) | Input::Took(..));
+        let input = match is_heard {
+            true => self.held.keep(input, now),
+            false => Some(input),
+        };
+        input.map_or_else(Vec::new, |input| self.take(input, now))
+    }
+
+    fn take(&mut self, input: Input, now: Instant) -> Vec<Output> {
         match input {
             Input::Hub(event) => self.hub(event, now),
             Input::Policies(event) => self.policies(event, now),
@@ -275,16 +288,28 @@ impl Machine {
         if self.links.next_release().is_some_and(|at| now >= at) {
             self.settle_links(now);
         }
+        loop {
+            self.step(now, &mut outputs);
+            let held = self.held.release();
+            if held.is_empty() {
+                return outputs;
+            }
+            for (input, at) in held {
+                outputs.extend(self.take(input, at));
+            }
+        }
+    }
+
+    fn step(&mut self, now: Instant, outputs: &mut Vec<Output>) {
         match self.take_kernel() {
             Kernel::Unknown { read_at } if now >= read_at => outputs.push(Output::Read),
             Kernel::Idle { actual, audit_at } if now >= audit_at => {
                 self.kernel = Kernel::Reading { expected: Some(actual) };
                 outputs.push(Output::Read);
             }
-            Kernel::Idle { actual, audit_at } => self.pass(actual, audit_at, now, &mut outputs),
+            Kernel::Idle { actual, audit_at } => self.pass(actual, audit_at, now, outputs),
             busy @ (Kernel::Unknown { .. } | Kernel::Reading { .. } | Kernel::Applying { .. }) => self.kernel = busy,
         }
-        outputs
     }
 
     /// When [`Machine::turn`] is due although nothing is heard.

@@ -267,6 +267,11 @@ impl Mirror {
         self.nodes_at(address).any(|cluster| *cluster == self.own)
     }
 
+    /// Whether somebody is known to have an address: a pod or a node of any cluster.
+    pub fn knows(&self, address: IpAddr) -> bool {
+        !self.claims(address).is_empty() || self.nodes_at(address).next().is_some()
+    }
+
     /// The clusters of whose nodes one is known to have an address, some of them twice.
     fn nodes_at(&self, address: IpAddr) -> impl Iterator<Item = &ClusterName> {
         let from_hub = [&self.feed.said].into_iter().chain(self.inherited.values());

@@ -7,7 +7,9 @@ use crate::notice::Notice;
 use crate::plan::{Actual, Sweep, plan};
 use crate::ruleset::SetName;
 use crate::status::Counts;
+use proto::mirror::Mirror;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,6 +26,7 @@ impl Machine {
             let subjects = inventory_first.unwrap_or(&self.wanted).clone();
             self.subjects_dirty = self.subjects_dirty && inventory_first.is_some();
             self.inventory_dirty = false;
+            self.held.hold(self.subjects_dirty);
             let since = if self.subjects_dirty {
                 self.pending_since
             } else {
@@ -43,8 +46,9 @@ impl Machine {
             let new = compiled.cut.difference(&self.cut);
             outputs.extend(new.map(|cut| Output::Say(Notice::Cut(*cut))));
             self.cut = compiled.cut;
-            self.explain();
-            let plan = plan(&self.ruleset, &actual, Sweep::Except(&self.unexplained));
+            let unexplained = self.unexplained.get_or_insert_default();
+            explain(unexplained, &self.mirror);
+            let plan = plan(&self.ruleset, &actual, Sweep::Except(unexplained));
             let pass = Pass {
                 subjects,
                 revision: self.mirror.revision(),
@@ -64,17 +68,6 @@ impl Machine {
             self.revision = self.mirror.revision();
         }
         self.kernel = Kernel::Idle { actual, audit_at };
-    }
-
-    /// An address that somebody was once known to own is explained for good: when it is nobody's again, that is
-    /// knowledge. And when every cluster is known in full, there is nothing left to explain.
-    fn explain(&mut self) {
-        if self.mirror.is_complete() {
-            self.unexplained.clear();
-        } else {
-            self.unexplained
-                .retain(|address| self.mirror.claims(*address).is_empty());
-        }
     }
 
     /// Leaves a kernel of which nothing is known, to be read at once, in its place.
@@ -153,9 +146,8 @@ impl Machine {
                     self.inventory_dirty = true;
                     self.subjects_dirty = true;
                 }
-                if self.enforced.is_none() {
-                    self.unexplained = actual.addresses().collect();
-                }
+                // What a failed plan of this process has left there since is explained.
+                self.unexplained.get_or_insert_with(|| actual.addresses().collect());
                 self.kernel = Kernel::Idle {
                     actual,
                     audit_at: now + AUDIT_INTERVAL,
@@ -178,6 +170,7 @@ impl Machine {
             .saturating_mul(1 << self.failures.min(16))
             .min(RETRY_CEILING);
         self.failures += 1;
+        self.held.hold(false);
         self.kernel = Kernel::Unknown { read_at: now + pause };
         if self.trouble.as_ref() != Some(&reason) {
             outputs.push(Output::Say(Notice::KernelRefused {
@@ -186,5 +179,15 @@ impl Machine {
             }));
             self.trouble = Some(reason);
         }
+    }
+}
+
+/// An address that somebody was once known to have is explained for good: when it is nobody's again, that is knowledge. And
+/// when every cluster is known in full, there is nothing left to explain.
+fn explain(unexplained: &mut BTreeSet<IpAddr>, mirror: &Mirror) {
+    if mirror.is_complete() {
+        unexplained.clear();
+    } else {
+        unexplained.retain(|address| !mirror.knows(*address));
     }
 }

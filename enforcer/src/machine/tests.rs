@@ -364,6 +364,64 @@ fn an_inventory_pass_touches_no_rule_and_comes_before_the_policies_pass() {
     assert_eq!(rig.admitted(), [true, true, false]);
 }
 
+/// W11, N8: Local isolation is not put off by an inventory that changes during each pass, and nothing of that is lost.
+#[test]
+fn a_policy_is_in_force_after_one_pass_although_the_inventory_never_rests() {
+    let mut hub = Hub::new(1);
+    let mut rig = settled(&mut hub);
+    let storm = |rig: &mut Rig, hub: &mut Hub, app: &str| {
+        for frame in hub.snapshot(app, State::Live) {
+            let outputs = rig.machine.handle(frame, rig.now);
+            assert!(outputs.is_empty(), "{outputs:?}");
+        }
+    };
+    let policy = Input::Policies(Event::Applied(policy_for("batch")));
+    assert!(rig.machine.handle(policy, rig.now).is_empty());
+    storm(&mut rig, &mut hub, "batch");
+    let mut changed_rules = Vec::new();
+    for app in ["web", "web", "batch", "batch"] {
+        let outputs = rig.machine.turn(rig.now);
+        let [Output::Apply(plan)] = outputs.as_slice() else {
+            panic!("a plan: {outputs:?}")
+        };
+        rig.kernel = std::mem::take(&mut rig.kernel).after(plan, &BTreeSet::new());
+        changed_rules.push(!plan.transaction.is_empty());
+        storm(&mut rig, &mut hub, app);
+        rig.machine.handle(Input::Done(Ok(BTreeSet::new())), rig.now);
+        // As the event loop does, which takes in whatever has arrived before it gives the machine a turn.
+        storm(&mut rig, &mut hub, app);
+    }
+    assert_eq!(changed_rules, [false, true, false, false]);
+    rig.settle();
+    assert_eq!(rig.admitted(), [true, true, false]);
+    assert_eq!(rig.machine.status().applied, Some(hub.revision));
+}
+
+/// W11: What is held while a policy waits is taken in when the kernel refuses.
+#[test]
+fn what_is_held_for_a_policy_is_heard_if_the_kernel_refuses() {
+    let mut hub = Hub::new(1);
+    let mut rig = settled(&mut hub);
+    rig.hear(Input::Hub(subscribe::Event::Connected("https://hub".to_owned())));
+    let now = rig.now;
+    rig.machine
+        .handle(Input::Policies(Event::Applied(policy_for("batch"))), now);
+    for frame in hub.snapshot("batch", State::Live) {
+        rig.machine.handle(frame, now);
+    }
+    assert!(matches!(rig.machine.turn(now).as_slice(), [Output::Apply(_)]));
+    rig.machine.handle(Hub::lost(), now);
+    assert_eq!(rig.machine.readiness(), Readiness::Ready);
+    rig.machine.handle(Input::Done(Err("no memory".to_owned())), now);
+    rig.settle();
+    assert_eq!(
+        rig.machine.readiness(),
+        Readiness::WithoutHub("connection refused".to_owned())
+    );
+    rig.wait(RETRY_FLOOR);
+    assert_eq!(rig.admitted(), [true, true, false]);
+}
+
 #[test]
 fn a_revision_that_tells_this_node_nothing_new_is_in_force_at_once() {
     let mut hub = Hub::new(1);
