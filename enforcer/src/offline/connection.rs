@@ -143,8 +143,9 @@ impl Whose {
     fn at(set: &ClusterSet, address: IpAddr) -> Self {
         match (set.owners(address), set.nodes_at(address)) {
             ([], []) => Self::Outside,
-            ([], nodes) => Self::Nodes(nodes.to_vec()),
-            (owners, _) => Self::Pods(owners.iter().map(|name| (name.clone(), set.node_of(name))).collect()),
+            // Also where a pod of another cluster claims it: a node has it for certain (I7).
+            (_, nodes @ [_, ..]) => Self::Nodes(nodes.to_vec()),
+            (owners, []) => Self::Pods(owners.iter().map(|name| (name.clone(), set.node_of(name))).collect()),
         }
     }
 

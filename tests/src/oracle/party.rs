@@ -66,7 +66,7 @@ impl Judge<'_> {
         })
     }
 
-    /// Whoever has an address: pods, else nodes, else somebody outside.
+    /// Whoever has an address: nodes (I7), else pods, else somebody outside.
     pub fn at(&self, address: IpAddr) -> Party {
         let clusters = self.world.clusters.keys();
         let pods: Vec<End> = clusters
@@ -74,8 +74,8 @@ impl Judge<'_> {
             .map(|pod| end(pod, address))
             .collect();
         let nodes = self.world.nodes().filter(|(_, addresses)| addresses.contains(&address));
-        let nodes = nodes.map(|(node, _)| End::Node { node, address });
-        let ends = if pods.is_empty() { nodes.collect() } else { pods };
+        let nodes: Vec<End> = nodes.map(|(node, _)| End::Node { node, address }).collect();
+        let ends = if nodes.is_empty() { pods } else { nodes };
         Party {
             address,
             outside: ends.is_empty(),
