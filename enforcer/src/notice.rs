@@ -182,8 +182,8 @@ impl fmt::Display for Slow {
         match &self.largest {
             Some((policy, count)) => write!(
                 f,
-                "{policy} alone has {count} rules, counted once for each port: write peers with the same ports as one rule, \
-                 and ports that follow one another as one range"
+                "{policy} alone has {count} rules, counted once for each port: write ports that follow one another as one range, \
+                 and give the same ports to as many peers as possible"
             ),
             None => f.write_str("fewer policies, or selectors that select less, take less"),
         }

@@ -10,19 +10,23 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 const A: &str = "
+apiVersion: v1
 kind: Namespace
 metadata: {name: shop, labels: {team: blue}}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: db, namespace: shop, labels: {app: db}}
 spec: {nodeName: n}
 status: {podIP: 10.1.0.1}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: web, namespace: shop, labels: {app: web}}
 spec: {nodeName: n}
 status: {podIP: 10.1.0.2}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: job, namespace: shop, labels: {app: job}}
 spec: {nodeName: n}
@@ -30,9 +34,11 @@ status: {podIP: 10.1.0.3}
 ";
 
 const B: &str = "
+apiVersion: v1
 kind: Namespace
 metadata: {name: shop}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: web, namespace: shop, labels: {app: web}}
 spec: {nodeName: n}
@@ -41,6 +47,7 @@ status: {podIP: 10.2.0.1}
 
 const DENY: &str = "
 ---
+apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: deny, namespace: shop}
 spec: {podSelector: {matchLabels: {app: db}}}
@@ -48,6 +55,7 @@ spec: {podSelector: {matchLabels: {app: db}}}
 
 const ALLOW: &str = "
 ---
+apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: allow-web, namespace: shop}
 spec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}
@@ -204,6 +212,7 @@ fn clusters_and_pods_that_come_and_go() {
 fn an_address_that_two_pods_had() {
     let twin = "
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: twin, namespace: shop, labels: {app: twin}}
 spec: {nodeName: n}

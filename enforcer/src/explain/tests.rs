@@ -783,8 +783,10 @@ fn slips_of_the_pen() {
         a/pay/x; a has none in namespace pay, but in shop
     "#]]
     .assert_eq(&told);
-    let deserted =
-        crate::offline::tests::clusterset(&[("a", "kind: Namespace\nmetadata: {name: shop}")], Switches::default());
+    let deserted = crate::offline::tests::clusterset(
+        &[("a", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}")],
+        Switches::default(),
+    );
     let name = crate::offline::PodName {
         cluster: "a".parse().unwrap(),
         namespace: "shop".to_owned(),
@@ -1012,16 +1014,19 @@ fn json() {
 #[test]
 fn nothing_in_manifests_is_obeyed_by_terminals() {
     let a = r#"
+apiVersion: v1
 kind: Pod
 metadata: {namespace: "sh\nop", name: "web\nforged", labels: {app: "a\n\e[32mforged"}}
 spec: {nodeName: "n\n1"}
 status: {phase: Running, podIP: 10.0.0.1}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {namespace: shop, name: db}
 spec: {nodeName: "n\n1"}
 status: {phase: Running, podIP: 10.0.0.2}
 ---
+apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {namespace: shop, name: "p\nforged"}
 spec: {podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}, {"x\ny": 1}]}

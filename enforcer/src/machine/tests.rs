@@ -672,7 +672,7 @@ fn what_takes_long_is_said_once_with_what_it_is_due_to() {
         format!(
             "it took {seconds} s to compile the policies, and what else changes waits meanwhile: 2 NetworkPolicies come to \
              3020 rules and 3001 sets of 3002 members on this node; shop/large alone has 3000 rules, counted once for each \
-             port: write peers with the same ports as one rule, and ports that follow one another as one range"
+             port: write ports that follow one another as one range, and give the same ports to as many peers as possible"
         )
     };
     assert_eq!(slow(&mut rig, Step::Compile, 999), [""; 0]);

@@ -66,27 +66,32 @@ fn check((manifests, switches): (&[(&str, &str)], Switches), names: &[&str], pro
 
 const DENY: &str = "
 ---
+apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: deny, namespace: shop}
 spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress, Egress]}
 ";
 
 const PODS: &str = "
+apiVersion: v1
 kind: Pod
 metadata: {name: web, namespace: shop, labels: {app: web}}
 spec: {nodeName: n1}
 status: {phase: Running, podIPs: [{ip: 10.1.0.1}, {ip: fd00:1::1}]}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: near, namespace: shop}
 spec: {nodeName: n1}
 status: {phase: Running, podIP: 10.1.0.2}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: agent, namespace: kube}
 spec: {nodeName: n1, hostNetwork: true}
 status: {phase: Running, hostIP: 192.0.2.1, podIP: 192.0.2.1}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: far-agent, namespace: kube}
 spec: {nodeName: n2, hostNetwork: true}
@@ -181,16 +186,19 @@ fn the_own_node_with_the_switch() {
 #[test]
 fn families_and_lists() {
     let pods = "
+apiVersion: v1
 kind: Pod
 metadata: {name: both}
 spec: {nodeName: n}
 status: {podIP: 10.0.0.9, podIPs: [{ip: 127.0.0.1}, {ip: 10.0.0.9}, {ip: 10.0.0.1}, {ip: fd00::9}, {ip: fd00::1}]}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: six}
 spec: {nodeName: n}
 status: {podIP: 'fd00::2'}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: four}
 spec: {nodeName: n}
@@ -238,35 +246,42 @@ status: {podIPs: [{ip: 10.0.0.3}]}
 #[test]
 fn addresses_that_are_no_more_or_never_were() {
     let pods = "
+apiVersion: v1
 kind: Pod
 metadata: {name: done, namespace: shop, labels: {app: web}}
 spec: {nodeName: n1}
 status: {phase: Succeeded, podIP: 10.1.0.1}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: old, namespace: shop, deletionTimestamp: '2026-01-01T00:00:00Z'}
 spec: {nodeName: n1}
 status: {phase: Running, podIP: 10.1.0.5}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: new, namespace: shop}
 spec: {nodeName: n2}
 status: {phase: Running, podIP: 10.1.0.5}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: lost, namespace: shop, labels: {app: web}}
 spec: {nodeName: n2}
 status: {phase: Unknown, podIP: 10.1.0.6}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: forger, namespace: shop}
 spec: {nodeName: n1}
 status: {phase: Running, podIP: 192.0.2.2}
 ---
+apiVersion: v1
 kind: Node
 metadata: {name: n2}
 status: {addresses: [{type: InternalIP, address: 192.0.2.2}]}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: unbound, namespace: shop, labels: {app: web}}
 status: {podIP: 10.1.0.7}
@@ -345,11 +360,13 @@ fn the_same_names_in_two_clusters() {
     let pods = |address: &str| {
         format!(
             "
+apiVersion: v1
 kind: Pod
 metadata: {{name: web, namespace: shop, labels: {{app: web}}}}
 spec: {{nodeName: n1}}
 status: {{phase: Running, podIP: {address}}}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {{name: shared, namespace: shop}}
 spec: {{nodeName: n1}}
@@ -391,14 +408,17 @@ fn void_pieces_are_named() {
         &[(
             "a",
             "
+apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: odd}
 spec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/33}}], hosts: [x]}, {ports: [{port: 0}]}]}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: p, labels: {app: 7}}
 status: {podIP: 127.0.0.1}
 ---
+apiVersion: v1
 kind: Namespace
 metadata: {name: n, labels: [x]}
 ",

@@ -125,12 +125,12 @@ fn a_table_for_people_and_the_exchange_format() {
     fs::create_dir(dir.path().join("a")).unwrap();
     let pod = |name: &str, ips: &str| {
         format!(
-            "kind: Pod\nmetadata: {{name: {name}, labels: {{app: {name}}}}}\nspec: {{nodeName: n}}\nstatus: {{podIPs: [{ips}]}}\n---\n"
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: {name}}}}}\nspec: {{nodeName: n}}\nstatus: {{podIPs: [{ips}]}}\n---\n"
         )
     };
     let text = pod("web", "{ip: 10.0.0.1}, {ip: 'fd00::1'}")
         + &pod("db", "{ip: 10.0.0.2}")
-        + "kind: NetworkPolicy\nmetadata: {name: deny}\nspec: {podSelector: {matchLabels: {app: db}}}";
+        + "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny}\nspec: {podSelector: {matchLabels: {app: db}}}";
     fs::write(dir.path().join("a/all.yaml"), text).unwrap();
     let answer = enforcer("matrix --probe TCP/80 --probe ICMP/0/6", &[dir.path()]);
     expect![[r#"
@@ -166,6 +166,7 @@ fn what_is_wrong_with_manifests_is_loud_and_ends_nothing() {
     assert_eq!(answer.code, 0, "{}", answer.stderr);
     expect![[r#"
         enforcer: DIR/a/all.yaml, document 1: unclosed bracket '[' at line 2, column 11; nothing of this document is judged, and no policy in it is in force
+        enforcer: DIR/a/all.yaml, document 2, Pod p, apiVersion: missing: no API server takes such an object; it is taken as if it were v1, and so are others of this file
         enforcer: DIR/b_: "b_" is no cluster id: it must be a label value of 1 to 63 characters, letters, digits, '-', '_' and '.', beginning and ending with a letter or digit; nothing of this folder is judged
         enforcer: DIR/a/all.yaml, document 3, NetworkPolicy default/odd, spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.0/40" is no CIDR; the peer matches nothing
     "#]].assert_eq(&answer.stderr.replace(&dir.path().display().to_string(), "DIR"));
@@ -176,7 +177,7 @@ fn what_cannot_be_judged_ends_with_2() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     fs::create_dir(dir.join("a")).unwrap();
-    fs::write(dir.join("a/p.yaml"), "kind: Pod\nmetadata: {name: p}").unwrap();
+    fs::write(dir.join("a/p.yaml"), "apiVersion: v1\nkind: Pod\nmetadata: {name: p}").unwrap();
     let empty = tempfile::tempdir().unwrap();
     let empty = empty.path();
     for (name, text) in [

@@ -45,6 +45,7 @@ pub fn file(cluster: &ClusterName, file: Arc<Path>, bytes: &[u8]) -> Parsed {
         file,
         document: 0,
         line: 1,
+        lacks_version: false,
         parsed: Parsed::default(),
     };
     if let Some(documents) = json(bytes) {
@@ -249,6 +250,8 @@ struct Reader<'a> {
     document: usize,
     /// The line on which its content begins.
     line: usize,
+    /// Whether an object without `apiVersion` was told of: where one lacks it, the others of the file mostly do.
+    lacks_version: bool,
     parsed: Parsed,
 }
 
@@ -398,11 +401,21 @@ impl Reader<'_> {
     fn is_of_api(&mut self, kind: Kind, raw: &mut Value) -> bool {
         let api_version = raw["apiVersion"].as_str().unwrap_or_default().to_owned();
         let expected = kind.api_version();
-        if api_version == expected || raw["apiVersion"].is_null() {
+        if api_version == expected {
             return true;
         }
         let name = raw["metadata"]["name"].as_str().unwrap_or_default();
         let title = format!("{kind} {name}");
+        if raw["apiVersion"].is_null() {
+            if !std::mem::replace(&mut self.lacks_version, true) {
+                let reason = format!(
+                    "missing: no API server takes such an object; it is taken as if it were {expected}, and so are others of \
+                     this file"
+                );
+                self.taken_otherwise(&title, "apiVersion", reason);
+            }
+            return true;
+        }
         let group = |version: &str| version.split_once('/').map(|(group, _)| group.to_owned());
         if group(&api_version).is_some_and(|of| Some(&of) != group(&expected).as_ref() && of != "extensions") {
             let reason = format!("{api_version:?} is another API, which is not judged here; the object is left out");

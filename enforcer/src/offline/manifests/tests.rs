@@ -65,6 +65,7 @@ kind: Deployment
             Pod default/two (3)
             Node n (3)
             NetworkPolicy default/three (4)
+            ! a/w.yaml, document 1, Pod one, apiVersion: missing: no API server takes such an object; it is taken as if it were v1, and so are others of this file
         "#]],
     );
 }
@@ -109,6 +110,7 @@ metadata: {name: last}
             Pod default/one (1)
             Pod default/two (3)
             Pod default/last (12)
+            ! a/w.yaml, document 1, Pod one, apiVersion: missing: no API server takes such an object; it is taken as if it were v1, and so are others of this file
             ! a/w.yaml, document 2: unclosed bracket '[' at line 6, column 9; nothing of this document is judged, and no policy in it is in force
             ! a/w.yaml, document 4, Pod: no metadata, so it has no name; it is left out
             ! a/w.yaml, document 5: no Kubernetes object, but something else; it is left out
@@ -145,6 +147,7 @@ fn documents_beyond_the_limits_are_left_out() {
         Pod default/wide (3)
         ! a/w.yaml, document 1: recursion limit exceeded at line 3, column 107; nothing of this document is judged, and no policy in it is in force
         ! a/w.yaml, document 2: its anchors (&) hold, or its aliases (*) repeat, more than 100000 pieces: write out what they stand for; nothing of this document is judged, and no policy in it is in force
+        ! a/w.yaml, document 3, Pod wide, apiVersion: missing: no API server takes such an object; it is taken as if it were v1, and so are others of this file
         ! a/w.yaml, document 4: lists in lists more than 4 deep; the innermost are left out
     "#]].assert_eq(&shown(&parsed));
 }
@@ -193,6 +196,7 @@ metadata: {generateName: web-}
             Pod default/twice (3)
             Pod true/123 (4)
             Pod default/web-5 (5)
+            ! a/w.yaml, document 1, Pod merged, apiVersion: missing: no API server takes such an object; it is taken as if it were v1, and so are others of this file
             ! a/w.yaml, document 3: duplicate mapping key: name, set DuplicateKeyPolicy in Options if acceptable at line 13, column 27: the last one counts
             ! a/w.yaml, document 4, Pod, metadata.name: 123 is no string, which an API server refuses; it is read as "123"
             ! a/w.yaml, document 4, Pod 123, metadata.namespace: true is no string, which an API server refuses; it is read as "true"
@@ -213,13 +217,15 @@ fn json_with_tabs_and_in_a_row() {
         expect![[r#"
             Pod default/one (1)
             Pod default/two (2)
+            ! a/w.yaml, document 1, Pod one, apiVersion: missing: no API server takes such an object; it is taken as if it were v1, and so are others of this file
         "#]],
     );
     check(
         "{kind: Pod, metadata: {name: flow}}",
         expect![[r#"
-        Pod default/flow (1)
-    "#]],
+            Pod default/flow (1)
+            ! a/w.yaml, document 1, Pod flow, apiVersion: missing: no API server takes such an object; it is taken as if it were v1, and so are others of this file
+        "#]],
     );
     assert_eq!(
         shown(&parse(b"\xff\xff")),
@@ -319,6 +325,9 @@ fn folders_and_files() {
         a: Pod default/web {"app":"new"} a/2.yml
         a: Pod default/json null a/3.json
         ! -b: "-b" is no cluster id: it must be a label value of 1 to 63 characters, letters, digits, '-', '_' and '.', beginning and ending with a letter or digit; nothing of this folder is judged
+        ! a/1.yaml, document 1, Pod web, apiVersion: missing: no API server takes such an object; it is taken as if it were v1, and so are others of this file
+        ! a/2.yml, document 1, Pod web, apiVersion: missing: no API server takes such an object; it is taken as if it were v1, and so are others of this file
+        ! a/3.json, document 1, Pod json, apiVersion: missing: no API server takes such an object; it is taken as if it were v1, and so are others of this file
         ! a/gone.yaml: cannot read this file: No such file or directory (os error 2); nothing of it is judged
         ! a/sub.yaml: a folder within a cluster's folder is not looked into: put its manifests into a; nothing of it is judged
         ! a/zero.yaml: cannot read this file: it is no regular file; nothing of it is judged
