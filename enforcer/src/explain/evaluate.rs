@@ -336,9 +336,10 @@ impl Place<'_> {
     }
 }
 
-/// Who is behind an address, as far as it counts at a node (S113). An address of the node itself is nobody's (I7).
+/// Who is behind an address, as far as it counts at a node (S113). An address of a node is nobody's where its claim counts
+/// (I7).
 fn claimants(set: &ClusterSet, world: &World<'_>, address: IpAddr) -> Vec<(PodName, Identity)> {
-    if world.node_addresses.contains(&address) {
+    if world.node_addresses.contains(&address) || world.mirror.claims(address).is_empty() {
         return Vec::new();
     }
     counting(world.cluster, set.owners(address), |name| &name.cluster)

@@ -46,7 +46,8 @@ async fn run(dir: &Path, command: &str) -> String {
         .current_dir(dir)
         .args(["--kubeconfig=kubeconfig", "--cache-dir=cache"])
         .args(command.split(' '))
-        .env("EDITOR", "sed -i s/80/81/")
+        // Not what else has an 80 in it, such as a UID.
+        .env("EDITOR", "sed -i /port:/s/80/81/")
         .output()
         .await
         .unwrap();
