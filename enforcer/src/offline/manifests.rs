@@ -131,7 +131,7 @@ impl Manifests {
                 if is_manifest(&name) {
                     let reason =
                         "in no cluster's folder: put it into the folder of its cluster; nothing of it is judged";
-                    manifests.complaints.push(of_no_cluster(name, reason.to_owned()));
+                    manifests.complaints.push(left_out(None, &name, reason.to_owned()));
                 }
                 continue;
             }
@@ -139,7 +139,7 @@ impl Manifests {
                 Ok(cluster) => manifests.read_cluster(dir, &name, cluster),
                 Err(invalid) => {
                     let reason = format!("{invalid}; nothing of this folder is judged");
-                    manifests.complaints.push(of_no_cluster(name, reason));
+                    manifests.complaints.push(left_out(None, &name, reason));
                 }
             }
         }
@@ -150,16 +150,7 @@ impl Manifests {
     }
 
     fn read_cluster(&mut self, dir: &Path, folder: &Path, cluster: ClusterName) {
-        let complain = |file: &Path, reason: String| Complaint {
-            cluster: Some(cluster.clone()),
-            file: file.into(),
-            document: None,
-            line: 1,
-            object: String::new(),
-            field: String::new(),
-            reason,
-            effect: Effect::LeftOut,
-        };
+        let complain = |file: &Path, reason: String| left_out(Some(cluster.clone()), file, reason);
         let files = entries(&dir.join(folder)).unwrap_or_else(|error| {
             self.complaints
                 .push(complain(folder, format!("cannot read this folder: {error}")));
@@ -196,10 +187,10 @@ impl Manifests {
     }
 }
 
-/// Something in the folder of all clusters is none.
-fn of_no_cluster(file: PathBuf, reason: String) -> Complaint {
+/// Nothing of a file or folder is judged; `cluster`: whose folder it is in, if it is in one.
+fn left_out(cluster: Option<ClusterName>, file: &Path, reason: String) -> Complaint {
     Complaint {
-        cluster: None,
+        cluster,
         file: file.into(),
         document: None,
         line: 1,

@@ -247,16 +247,9 @@ impl<'a> Rig<'a> {
 
     /// The ways between these pods, all of which are to be allowed.
     pub fn open_ways(&self, pairs: &[(&'static str, &'static str)]) -> Vec<Way<'a>> {
-        let verdict = Verdict::Allowed;
-        let ways = pairs.iter().flat_map(|&(from, to)| {
-            let paths = self.paths(from, to).into_iter();
-            paths.map(move |path| Way {
-                from,
-                to,
-                path,
-                verdict,
-            })
-        });
+        let ways = pairs
+            .iter()
+            .flat_map(|&(from, to)| self.ways(from, to, Verdict::Allowed));
         ways.collect()
     }
 
@@ -297,16 +290,21 @@ impl<'a> Rig<'a> {
 
     /// The ways of [`VERDICTS`], and what becomes of packets there.
     pub fn verdicts(&self) -> Vec<Way<'a>> {
-        let ways = VERDICTS.iter().flat_map(|&(from, to, verdict)| {
-            let paths = self.paths(from, to).into_iter();
-            paths.map(move |path| Way {
-                from,
-                to,
-                path,
-                verdict,
-            })
-        });
+        let ways = VERDICTS
+            .iter()
+            .flat_map(|&(from, to, verdict)| self.ways(from, to, verdict));
         ways.collect()
+    }
+
+    /// The ways between two pods, one for each family, and what is to become of packets there.
+    fn ways(&self, from: &'static str, to: &'static str, verdict: Verdict) -> impl Iterator<Item = Way<'a>> {
+        let paths = self.paths(from, to).into_iter();
+        paths.map(move |path| Way {
+            from,
+            to,
+            path,
+            verdict,
+        })
     }
 
     /// What every node's kernel holds.
