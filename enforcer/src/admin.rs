@@ -133,12 +133,17 @@ async fn readyz(State(source): State<Source>) -> impl IntoResponse {
 }
 
 async fn metrics(State(source): State<Source>) -> impl IntoResponse {
-    let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &source.registry) {
-        Ok(()) => {
+    // Some are read from the kernel, which blocks.
+    let encode = move || {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &source.registry).map(|()| text)
+    };
+    match tokio::task::spawn_blocking(encode).await {
+        Ok(Ok(text)) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()
         }
+        Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

@@ -7,7 +7,8 @@ use crate::kernel::{Kernel, KernelError};
 use crate::machine::{Input, Step};
 use crate::metrics::Dropped;
 use crate::plan::Plan;
-use crate::ruleset::WhyDropped;
+use crate::ruleset::{CounterName, WhyDropped};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -70,6 +71,14 @@ pub fn start(
 #[expect(clippy::disallowed_methods, reason = "this shell measures")]
 fn now() -> Instant {
     Instant::now()
+}
+
+/// How many packets each counter of ours has counted; blocks for as long as a dump takes, whatever the thread is at.
+///
+/// # Errors
+/// If the kernel does not answer.
+pub fn counted() -> Result<BTreeMap<CounterName, u64>, String> {
+    Kernel::counted().map_err(whole)
 }
 
 /// An error with what caused it, in one line.

@@ -169,6 +169,7 @@ impl Walk<'_> {
             match &rule.verdict {
                 Verdict::Accept => return End::Accept,
                 Verdict::Drop | Verdict::CountedDrop => return End::Drop,
+                Verdict::Count(_) => {}
                 Verdict::Jump(chain) => match self.chain(chain) {
                     End::Return => {}
                     end @ (End::Accept | End::Drop) => return end,

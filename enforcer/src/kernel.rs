@@ -216,6 +216,7 @@ impl Kernel {
             TableChange::SetRules(_, _, rules) => rules.as_slice(),
             TableChange::CreateTable(_)
             | TableChange::CreateSet(..)
+            | TableChange::CreateCounter(..)
             | TableChange::CreateChain(..)
             | TableChange::AddKey(..)
             | TableChange::RemoveKey(..)
@@ -223,6 +224,7 @@ impl Kernel {
             | TableChange::RemoveDispatch(..)
             | TableChange::DeleteChain(..)
             | TableChange::DeleteSet(..)
+            | TableChange::DeleteCounter(..)
             | TableChange::DeleteTable(_) => &[],
         });
         let names: BTreeSet<&SetName> = rules.flat_map(nft::sets_of).collect();
@@ -287,6 +289,8 @@ fn encode(changes: &[TableChange], indexes: &BTreeMap<SetName, u16>) -> (Batch, 
                 }
             }
             TableChange::CreateSet(family, set) => batch.add_set(*family, *set),
+            TableChange::CreateCounter(family, counter) => batch.add_counter(*family, counter),
+            TableChange::DeleteCounter(family, counter) => batch.delete_counter(*family, counter),
             TableChange::AddKey(family, set, key) => batch.add_key(*family, *set, key),
             TableChange::RemoveKey(family, set, key) => batch.remove_key(*family, *set, key),
             TableChange::DeleteSet(family, set) => batch.delete_set(*family, *set),

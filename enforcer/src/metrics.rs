@@ -2,6 +2,8 @@
 //!
 //! Values only; `admin` serves them, the event loop sets them.
 
+mod refused;
+
 use crate::ruleset::WhyDropped;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -9,7 +11,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use refused::Refused;
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use refused::Read;
 
 /// The label that names a cluster.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -83,8 +88,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers all of them under the prefix `bailey_enforcer`.
-    pub fn new(registry: &mut Registry) -> Self {
+    /// Registers all of them under the prefix `bailey_enforcer`. `read` is asked what pods refuse, each time that the
+    /// registry is encoded.
+    pub fn new(registry: &mut Registry, read: Read) -> Self {
+        registry.register_collector(Box::new(Refused::new(read)));
         let registry = registry.sub_registry_with_prefix("bailey_enforcer");
         let refused_pieces = Family::default();
         registry.register(
@@ -187,7 +194,7 @@ mod tests {
     #[test]
     fn counts_of_the_kernel_that_begin_anew_are_added_to_those_before() {
         let mut registry = Registry::default();
-        let metrics = Metrics::new(&mut registry);
+        let metrics = Metrics::new(&mut registry, || Ok(BTreeMap::new()));
         let mut dropped = metrics.dropped();
         let first: Vec<Vec<WhyDropped>> = [0, 2, 5, 5, 1]
             .into_iter()

@@ -8,7 +8,9 @@
 //! kind or family (names say what a set means, so it is none of ours) is planned as a set to create: the kernel module
 //! replaces what is in the way as long as no rule refers to it, and otherwise says so and leaves everything as it was.
 
-use crate::ruleset::{ChainName, Direction, Element, Key, Rule, Ruleset, Set, SetName, Table, TableFamily, TableSet};
+use crate::ruleset::{
+    ChainName, CounterName, Direction, Element, Key, Rule, Ruleset, Set, SetName, Table, TableFamily, TableSet,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -34,6 +36,8 @@ pub struct ActualTable {
     pub dispatch: BTreeMap<Direction, BTreeMap<IpAddr, ChainName>>,
     /// The sets of its own that exist, with their members.
     pub sets: BTreeMap<TableSet, BTreeSet<Key>>,
+    /// The counters that exist, whatever they have counted.
+    pub counters: BTreeSet<CounterName>,
 }
 
 impl Actual {
@@ -111,6 +115,7 @@ impl ActualTable {
                 .collect(),
             dispatch: maps(family).iter().map(dispatch).collect(),
             sets: table.sets.clone(),
+            counters: table.counters.clone(),
         }
     }
 
@@ -123,6 +128,9 @@ impl ActualTable {
             }
             TableChange::CreateSet(_, set) => {
                 self.sets.insert(*set, BTreeSet::new());
+            }
+            TableChange::CreateCounter(_, counter) => {
+                self.counters.insert(counter.clone());
             }
             TableChange::CreateChain(_, chain) => {
                 self.chains.insert(chain.clone(), Vec::new());
@@ -150,6 +158,9 @@ impl ActualTable {
             }
             TableChange::DeleteSet(_, set) => {
                 self.sets.remove(set);
+            }
+            TableChange::DeleteCounter(_, counter) => {
+                self.counters.remove(counter);
             }
             TableChange::DeleteTable(_) => *self = Self::default(),
         }
@@ -210,6 +221,8 @@ pub enum TableChange {
     CreateTable(TableFamily),
     /// Create an empty set of the table's own.
     CreateSet(TableFamily, TableSet),
+    /// Create a counter of the table, at zero.
+    CreateCounter(TableFamily, CounterName),
     /// Create an empty chain; a base chain if its name is one's.
     CreateChain(TableFamily, ChainName),
     /// Replace all rules of a chain.
@@ -226,6 +239,8 @@ pub enum TableChange {
     DeleteChain(TableFamily, ChainName),
     /// Delete a set of the table's own, to which no rule refers any more.
     DeleteSet(TableFamily, TableSet),
+    /// Delete a counter of the table, to which no rule refers any more, with what it has counted.
+    DeleteCounter(TableFamily, CounterName),
     /// Delete a table with all that is in it.
     DeleteTable(TableFamily),
 }
@@ -236,6 +251,7 @@ impl TableChange {
         match self {
             Self::CreateTable(family)
             | Self::CreateSet(family, _)
+            | Self::CreateCounter(family, _)
             | Self::CreateChain(family, _)
             | Self::SetRules(family, _, _)
             | Self::AddKey(family, _, _)
@@ -244,6 +260,7 @@ impl TableChange {
             | Self::RemoveDispatch(family, _, _, _)
             | Self::DeleteChain(family, _)
             | Self::DeleteSet(family, _)
+            | Self::DeleteCounter(family, _)
             | Self::DeleteTable(family) => *family,
         }
     }
@@ -327,6 +344,9 @@ impl Plan {
             self.transaction.push(TableChange::CreateTable(family));
         }
         self.change_sets(family, desired, there);
+        let new = desired.counters.difference(&there.counters);
+        self.transaction
+            .extend(new.map(|counter| TableChange::CreateCounter(family, counter.clone())));
         let is_new = |chain: &&ChainName| !there.chains.contains_key(*chain);
         let new = desired.chains.keys().filter(is_new);
         self.transaction
@@ -349,6 +369,9 @@ impl Plan {
         let gone = there.sets.keys().filter(|set| !desired.sets.contains_key(set));
         self.transaction
             .extend(gone.map(|set| TableChange::DeleteSet(family, *set)));
+        let gone = there.counters.difference(&desired.counters);
+        self.transaction
+            .extend(gone.map(|counter| TableChange::DeleteCounter(family, counter.clone())));
     }
 
     /// An address that becomes a pod's is a source before a link is a pod's.
@@ -446,6 +469,7 @@ impl fmt::Display for TableChange {
         match self {
             Self::CreateTable(family) => write!(f, "create table {family}"),
             Self::CreateSet(family, set) => write!(f, "create set {set} of table {family}"),
+            Self::CreateCounter(family, counter) => write!(f, "create counter {counter} of table {family}"),
             Self::CreateChain(family, chain) => write!(f, "create chain {family} {chain}"),
             Self::SetRules(family, chain, rules) => write!(f, "set {} rules of chain {family} {chain}", rules.len()),
             Self::AddKey(family, set, key) => write!(f, "add {key} to set {set} of table {family}"),
@@ -457,6 +481,7 @@ impl fmt::Display for TableChange {
                 write!(f, "dispatch {family} {direction} of {address} no more")
             }
             Self::DeleteChain(family, chain) => write!(f, "delete chain {family} {chain}"),
+            Self::DeleteCounter(family, counter) => write!(f, "delete counter {counter} of table {family}"),
             Self::DeleteSet(family, set) => write!(f, "delete set {set} of table {family}"),
             Self::DeleteTable(family) => write!(f, "delete table {family}"),
         }

@@ -15,8 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+mod counter;
 mod table;
 
+pub use counter::{Counted, CounterName};
 pub use table::{Base, Hook, Key, LinkName, SOURCE_PRIORITY, TableFamily, TableSet, WhyDropped};
 
 /// The name of every nf_tables table that is ours (families ip, ip6 and bridge); no other is touched.
@@ -329,6 +331,8 @@ pub enum Verdict {
     Drop,
     /// The packet is gone, and counted.
     CountedDrop,
+    /// Counted by a counter of the table; goes on with the next rule.
+    Count(CounterName),
     /// Goes on in a chain, and comes back at its end.
     Jump(ChainName),
     /// Looks the address of a side up in the table's dispatch map of that direction and goes to the chain it finds
@@ -361,6 +365,7 @@ impl fmt::Display for Rule {
             Verdict::Accept => f.write_str("accept"),
             Verdict::Drop => f.write_str("drop"),
             Verdict::CountedDrop => f.write_str("counter drop"),
+            Verdict::Count(counter) => write!(f, "counter name {counter}"),
             Verdict::Jump(chain) => write!(f, "jump {chain}"),
             Verdict::Dispatch(direction) => {
                 write!(f, "{} vmap @{direction}", direction.local_side())
@@ -419,6 +424,8 @@ pub struct Table {
     pub dispatch: BTreeMap<Direction, BTreeMap<IpAddr, ChainName>>,
     /// Sets of its own.
     pub sets: BTreeMap<TableSet, BTreeSet<Key>>,
+    /// Its counters. What they have counted is no part of what should be.
+    pub counters: BTreeSet<CounterName>,
 }
 
 /// All that the kernel of one node should hold of ours.
@@ -454,6 +461,9 @@ impl fmt::Display for Ruleset {
                     writeln!(f, "    {key}")?;
                 }
                 writeln!(f, "  }}")?;
+            }
+            for counter in &table.counters {
+                writeln!(f, "  counter {counter}")?;
             }
             for (name, chain) in &table.chains {
                 writeln!(f, "  chain {name} {{")?;

@@ -107,7 +107,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
 
     let mut registry = Registry::default();
-    let metrics = Metrics::new(&mut registry);
+    let metrics = Metrics::new(&mut registry, dataplane::counted);
     let (inputs, queue) = mpsc::channel(INPUTS);
     let (resubscribe, again) = value::channel(0);
     let (follow_own_cluster, follow) = value::channel(false);

@@ -1,15 +1,17 @@
 //! The chains of one table: from the hook by the dispatch map to an address's own chain, and on to the rules of policies.
 //!
 //! Pure. A policy's rules stand in a chain that is named after them and only ever accepts: policies and pods with equal
-//! rules share it. Only the chain of an address drops, at its end (S8, S96), or hands what it
-//! would drop to one that counts it.
+//! rules share it. Only the chain of an address drops, at its end (S8, S96), where it counts for its pod what it drops, or
+//! hands it to a chain that counts for a reason.
 
 use super::Cut;
 use super::rules::{self, Names};
 use super::sets::Sets;
 use super::subjects::Subject;
 use crate::policy::{Policy, PolicyName, PolicyRule};
-use crate::ruleset::{Base, Chain, ChainName, Direction, Family, Match, Rule, Table, Verdict, WhyDropped};
+use crate::ruleset::{
+    Base, Chain, ChainName, Counted, CounterName, Direction, Family, Match, Rule, Table, Verdict, WhyDropped,
+};
 use crate::switches::EgressToLocalNode;
 use proto::model::Protocol;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,11 +89,15 @@ impl<'a, 's> Chains<'a, 's> {
                 verdict: Verdict::Accept,
             });
             let jumps = admitting.into_iter().map(|chain| always(Verdict::Jump(chain)));
-            let counted = match direction {
+            let counted = isolated.iter().map(|owner| self.count(owner, direction));
+            let counted: Vec<Rule> = counted.collect();
+            let other_nodes = match direction {
                 Direction::Egress => None,
                 Direction::Ingress => self.count_other_nodes(),
             };
-            let rules = own.chain(jumps).chain(counted).chain([always(Verdict::Drop)]).collect();
+            let drop = [always(Verdict::Drop)];
+            let rules = own.chain(jumps).chain(counted).chain(other_nodes).chain(drop);
+            let rules = rules.collect();
             let name = ChainName::of_address(direction, address);
             self.table.chains.insert(name.clone(), Chain { rules });
             self.table.dispatch.entry(direction).or_default().insert(address, name);
@@ -101,6 +107,18 @@ impl<'a, 's> Chains<'a, 's> {
     /// The table, and what of it is cut.
     pub(super) fn finish(self) -> (Table, BTreeSet<Cut>) {
         (self.table, self.cut)
+    }
+
+    /// The rule that counts for a pod what its end drops.
+    fn count(&mut self, owner: &Subject<'_>, direction: Direction) -> Rule {
+        let counted = Counted {
+            direction,
+            namespace: &owner.pod.namespace,
+            pod: &owner.pod.name,
+        };
+        let counter = CounterName::of_pod(counted, &owner.pod.uid);
+        self.table.counters.insert(counter.clone());
+        always(Verdict::Count(counter))
     }
 
     /// The rule that counts what is dropped although a node of another cluster sent it (K11).

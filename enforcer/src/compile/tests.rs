@@ -1,6 +1,7 @@
 //! What worlds compile to: golden rulesets, and the verdicts of the interpreter on them.
 
 mod always;
+mod counted;
 mod large;
 mod manifests;
 #[expect(clippy::too_many_lines, reason = "golden rulesets are long")]

@@ -9,7 +9,7 @@ mod expression;
 use super::ipset;
 use super::message::{Body, Header, Messages, NLM_F_APPEND, NLM_F_CREATE};
 use crate::ruleset::{
-    Base, ChainName, Direction, Family, Hook, Key, Match, Rule, SetName, TABLE, TableFamily, TableSet,
+    Base, ChainName, CounterName, Direction, Family, Hook, Key, Match, Rule, SetName, TABLE, TableFamily, TableSet,
 };
 use expression::{IndexOf, VERDICT_GOTO, verdict};
 use std::collections::BTreeSet;
@@ -31,6 +31,9 @@ const MSG_NEWSET: u16 = 9;
 const MSG_DELSET: u16 = 11;
 const MSG_NEWSETELEM: u16 = 12;
 const MSG_DELSETELEM: u16 = 14;
+
+const MSG_NEWOBJ: u16 = 18;
+const MSG_DELOBJ: u16 = 20;
 
 const TABLE_NAME: u16 = 1;
 
@@ -63,6 +66,13 @@ const ELEM_LIST_SET_ID: u16 = 4;
 const LIST_ELEM: u16 = 1;
 const ELEM_KEY: u16 = 1;
 const ELEM_DATA: u16 = 2;
+
+const OBJECT_TABLE: u16 = 1;
+const OBJECT_NAME: u16 = 2;
+const OBJECT_TYPE: u16 = 3;
+const OBJECT_DATA: u16 = 4;
+/// `NFT_OBJECT_COUNTER`.
+const TYPE_COUNTER: u32 = 1;
 
 const DATA_VALUE: u16 = 1;
 const DATA_VERDICT: u16 = 2;
@@ -262,6 +272,25 @@ impl Batch {
         self.push((MSG_DELCHAIN, 0), family_number(family), |attributes| {
             attributes.text(CHAIN_TABLE, TABLE);
             attributes.text(CHAIN_NAME, chain.as_str());
+        });
+    }
+
+    /// `add counter FAMILY bailey COUNTER`: at zero, if there is none; one that is there stays as it is.
+    pub fn add_counter(&mut self, family: TableFamily, counter: &CounterName) {
+        self.push((MSG_NEWOBJ, NLM_F_CREATE), family_number(family), |object| {
+            object.text(OBJECT_TABLE, TABLE);
+            object.text(OBJECT_NAME, counter.as_str());
+            object.be32(OBJECT_TYPE, TYPE_COUNTER);
+            object.nest(OBJECT_DATA, |_| {});
+        });
+    }
+
+    /// `delete counter FAMILY bailey COUNTER`. No rule may refer to it.
+    pub fn delete_counter(&mut self, family: TableFamily, counter: &CounterName) {
+        self.push((MSG_DELOBJ, 0), family_number(family), |object| {
+            object.text(OBJECT_TABLE, TABLE);
+            object.text(OBJECT_NAME, counter.as_str());
+            object.be32(OBJECT_TYPE, TYPE_COUNTER);
         });
     }
 

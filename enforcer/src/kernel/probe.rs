@@ -8,7 +8,8 @@ use super::nft::Batch;
 use super::socket::{Errno, Socket, SocketError};
 use super::{Bridges, RELEASE_ATTEMPTS, RELEASE_INTERVAL, ipset};
 use crate::ruleset::{
-    Base, ChainName, Family, Match, Rule, SET_PREFIX, Set, SetKind, SetName, Side, TableFamily, TableSet, Verdict,
+    Base, ChainName, CounterName, Family, Match, Rule, SET_PREFIX, Set, SetKind, SetName, Side, TableFamily, TableSet,
+    Verdict,
 };
 use std::collections::BTreeSet;
 use std::io;
@@ -41,7 +42,8 @@ pub enum Missing {
     },
     /// nf_tables, or a part of it.
     #[error(
-        "this kernel has no nf_tables for family {family}, or not all of it: modprobe nf_tables nft_ct nft_fib_ipv4 nft_fib_ipv6"
+        "this kernel has no nf_tables for family {family}, or not all of it: modprobe nf_tables nft_ct nft_objref nft_fib_ipv4 \
+         nft_fib_ipv6"
     )]
     NfTables {
         /// The family.
@@ -119,6 +121,13 @@ fn try_rules(socket: &mut Socket, family: Family, set: &str) -> Result<(), Missi
     batch.add_chain(table, &chain);
     batch.add_rule(table, &chain, &rule(Match::Established), &|_| index);
     batch.add_rule(table, &chain, &rule(Match::RouteBack), &|_| index);
+    let counter = CounterName::read_back("probe");
+    batch.add_counter(table, &counter);
+    let counting = Rule {
+        matches: Vec::new(),
+        verdict: Verdict::Count(counter),
+    };
+    batch.add_rule(table, &chain, &counting, &|_| index);
     let before = batch.count();
     batch.add_rule(
         table,

@@ -2,10 +2,10 @@
 
 use super::message::Messages;
 use super::nft::dump::{self, Chain, Named};
-use super::socket::{Errno, SocketError};
+use super::socket::{Errno, Socket, SocketError};
 use super::{Kernel, KernelError, ipset};
 use crate::plan::{Actual, ActualTable};
-use crate::ruleset::{ChainName, Set, SetName, TABLE, TableFamily, WhyDropped};
+use crate::ruleset::{ChainName, CounterName, Set, SetName, TABLE, TableFamily, WhyDropped};
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::warn;
 
@@ -38,6 +38,23 @@ impl Kernel {
             }
         }
         Ok(dropped)
+    }
+
+    /// How many packets each counter of ours has counted, in all families together, since it was made. Neither needs nor
+    /// disturbs the thread that owns the kernel: a dump waits for no transaction.
+    ///
+    /// # Errors
+    /// If the kernel does not answer, or answers something else.
+    pub fn counted() -> Result<BTreeMap<CounterName, u64>, KernelError> {
+        let attempt = || KernelError::refused("read the counters");
+        let mut socket = Socket::open().map_err(|error| attempt()(error.into()))?;
+        let mut counted = BTreeMap::new();
+        for family in TableFamily::ALL {
+            for (name, packets) in counters(&mut socket, family).map_err(attempt())? {
+                *counted.entry(name).or_default() += packets;
+            }
+        }
+        Ok(counted)
     }
 
     fn dropped_by(&mut self, family: TableFamily, chain: &ChainName) -> Result<u64, SocketError> {
@@ -167,6 +184,21 @@ impl Kernel {
                 }
             }
         }
+        let counters = counters(&mut self.socket, family)?;
+        table.counters = counters.into_iter().map(|(name, _)| name).collect();
         Ok((table, foreign))
     }
+}
+
+/// The counters of our table of a family, and how many packets each has counted.
+fn counters(socket: &mut Socket, family: TableFamily) -> Result<Vec<(CounterName, u64)>, SocketError> {
+    let parts = match socket.dump(&dump::list_counters(family)) {
+        Err(error) if error.errno() == Some(Errno::FAMILY_UNKNOWN) => return Ok(Vec::new()),
+        other => other?,
+    };
+    parts
+        .iter()
+        .filter_map(|part| dump::read_counter(part).transpose())
+        .map(|read| Ok(read?))
+        .collect()
 }

@@ -663,7 +663,7 @@ fn what_takes_long_is_said_once_with_what_it_is_due_to() {
     let mut rig = settled(&mut Hub::new(1));
     let ordinary = slow(&mut rig, Step::Apply, 1000);
     let words = "it took 1.0 s for the kernel to carry out a plan, and what else changes waits meanwhile: 1 NetworkPolicies \
-                 come to 19 rules and 1 sets of 2 members on this node; fewer policies, or selectors that select less, take \
+                 come to 20 rules and 1 sets of 2 members on this node; fewer policies, or selectors that select less, take \
                  less";
     assert_eq!(ordinary, [words]);
 
@@ -671,7 +671,7 @@ fn what_takes_long_is_said_once_with_what_it_is_due_to() {
     let words = |seconds| {
         format!(
             "it took {seconds} s to compile the policies, and what else changes waits meanwhile: 2 NetworkPolicies come to \
-             3020 rules and 3001 sets of 3002 members on this node; shop/large alone has 3000 rules, counted once for each \
+             3021 rules and 3001 sets of 3002 members on this node; shop/large alone has 3000 rules, counted once for each \
              port: write ports that follow one another as one range, and give the same ports to as many peers as possible"
         )
     };

@@ -77,10 +77,16 @@ fn ruleset_of(random: &mut fastrand::Rng, inventory: u64) -> Ruleset {
                 let policy = ChainName::of_rules(&rules);
                 ruleset.sets.insert(name.clone(), set.clone());
                 table.chains.insert(policy.clone(), Chain { rules });
+                let counter = CounterName::read_back(&format!("{direction}/{}", random.u8(..3)));
+                table.counters.insert(counter.clone());
                 let rules = vec![
                     Rule {
                         matches: vec![],
                         verdict: Verdict::Jump(policy),
+                    },
+                    Rule {
+                        matches: vec![],
+                        verdict: Verdict::Count(counter),
                     },
                     Rule {
                         matches: vec![],
@@ -130,7 +136,9 @@ const fn direction_name(direction: Direction) -> &'static str {
 fn check_references(plan: &Plan, actual: &Actual) {
     let mut chains: BTreeSet<(TableFamily, ChainName)> = BTreeSet::new();
     let mut sets: BTreeSet<(TableFamily, TableSet)> = BTreeSet::new();
+    let mut counters: BTreeSet<(TableFamily, CounterName)> = BTreeSet::new();
     for (family, table) in &actual.tables {
+        counters.extend(table.counters.iter().map(|counter| (*family, counter.clone())));
         sets.extend(table.sets.keys().map(|set| (*family, *set)));
         chains.extend(table.chains.keys().map(|chain| (*family, chain.clone())));
     }
@@ -146,6 +154,12 @@ fn check_references(plan: &Plan, actual: &Actual) {
             TableChange::DeleteSet(family, set) => {
                 assert!(sets.remove(&(*family, *set)), "deleted twice: {set}");
             }
+            TableChange::CreateCounter(family, counter) => {
+                assert!(counters.insert((*family, counter.clone())), "created twice: {counter}");
+            }
+            TableChange::DeleteCounter(family, counter) => {
+                assert!(counters.remove(&(*family, counter.clone())), "deleted twice: {counter}");
+            }
             TableChange::DeleteTable(gone) => {
                 sets.retain(|(family, _)| family != gone);
                 chains.retain(|(family, _)| family != gone);
@@ -158,6 +172,9 @@ fn check_references(plan: &Plan, actual: &Actual) {
                 for rule in rules {
                     if let Verdict::Jump(to) = &rule.verdict {
                         assert!(chains.contains(&(*family, to.clone())), "jump to no chain {to}");
+                    }
+                    if let Verdict::Count(counter) = &rule.verdict {
+                        assert!(counters.contains(&(*family, counter.clone())), "no counter {counter}");
                     }
                     for condition in &rule.matches {
                         if let Match::InTableSet(set) = condition {
@@ -229,6 +246,15 @@ fn a_permanent_chain_is_refilled_and_never_made_anew() {
                 }
                 TableChange::DeleteSet(family, set) => {
                     assert!(!desired.tables[family].sets.contains_key(set), "seed {seed}: {change}");
+                }
+                TableChange::CreateCounter(family, counter) => {
+                    let table = before.tables.get(family);
+                    let exists = table.is_some_and(|table| table.counters.contains(counter));
+                    assert!(!exists, "seed {seed}: {change}");
+                }
+                TableChange::DeleteCounter(family, counter) => {
+                    let counts = desired.tables[family].counters.contains(counter);
+                    assert!(!counts, "seed {seed}: {change}");
                 }
                 TableChange::AddKey(..) | TableChange::RemoveKey(..) => {}
                 TableChange::CreateChain(family, chain) => {

@@ -9,8 +9,8 @@ mod packets;
 use enforcer::kernel::{Bridges, Errno, Fault, Kernel, KernelError, Missing};
 use enforcer::plan::{Actual, Plan, Sweep, plan};
 use enforcer::ruleset::{
-    Chain, ChainName, Direction, Element, Family, Key, LinkName, Match, Rule, Ruleset, Set, SetKind, SetName, Side,
-    Table, TableFamily, TableSet, Verdict,
+    Chain, ChainName, CounterName, Direction, Element, Family, Key, LinkName, Match, Rule, Ruleset, Set, SetKind,
+    SetName, Side, Table, TableFamily, TableSet, Verdict,
 };
 use netns::in_new_netns;
 use proto::model::Protocol;
@@ -155,6 +155,7 @@ fn base(family: Family) -> Table {
         chains,
         dispatch: Direction::ALL.map(|direction| (direction, BTreeMap::new())).into(),
         sets: [(TableSet::Links, [link("veth1")].into())].into(),
+        counters: BTreeSet::new(),
     }
 }
 
@@ -190,7 +191,13 @@ fn isolate(table: &mut Table, pod: IpAddr, conditions: Vec<Match>) {
     let policy = ChainName::of_rules(&rules);
     table.chains.insert(policy.clone(), Chain { rules });
     let chain = ChainName::of_address(Direction::Ingress, pod);
-    let rules = vec![rule([], Verdict::Jump(policy)), rule([], Verdict::Drop)];
+    let counter = CounterName::read_back(&format!("ingress/{pod}"));
+    table.counters.insert(counter.clone());
+    let rules = vec![
+        rule([], Verdict::Jump(policy)),
+        rule([], Verdict::Count(counter)),
+        rule([], Verdict::Drop),
+    ];
     table.chains.insert(chain.clone(), Chain { rules });
     table.dispatch.entry(Direction::Ingress).or_default().insert(pod, chain);
 }

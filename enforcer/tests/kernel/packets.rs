@@ -5,10 +5,12 @@ use crate::{address_set, apply, base, converge, isolate, rule, set, sets};
 use enforcer::kernel::Kernel;
 use enforcer::plan::{Actual, Sweep, plan};
 use enforcer::ruleset::{
-    Chain, ChainName, Direction, Element, Family, Match, Ruleset, Set, SetKind, SetName, Side, TableFamily, Verdict,
+    Chain, ChainName, CounterName, Direction, Element, Family, Match, Rule, Ruleset, Set, SetKind, SetName, Side,
+    TableFamily, Verdict,
 };
 use ipnet::IpNet;
 use proto::model::Protocol;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -128,6 +130,64 @@ fn membership_decides_which_packets_pass() {
         assert_eq!(verdicts(), [false, false], "protection outlives the enforcer");
         Kernel::open().unwrap().cleanup().unwrap();
         assert_eq!(verdicts(), [true, true], "after cleanup");
+    });
+}
+
+/// What has been counted of what the server refuses, by the name of the counter that counts for it.
+fn refused() -> BTreeMap<String, u64> {
+    let counted = Kernel::counted().unwrap();
+    counted
+        .into_iter()
+        .map(|(name, packets)| (name.to_string(), packets))
+        .collect()
+}
+
+/// [`frontends`], for a server of a name; `rules` more rules stand in its chain, that admit nobody.
+fn frontends_of(server: &str, rules: u16) -> Ruleset {
+    let mut ruleset = frontends(false);
+    for family in Family::ALL {
+        let table = ruleset.tables.get_mut(&TableFamily::of(family)).unwrap();
+        let counter = CounterName::read_back(server);
+        table.counters = BTreeSet::from([counter.clone()]);
+        let chain = ChainName::of_address(Direction::Ingress, pod_address(family, 2));
+        let mut all: Vec<Rule> = (0..rules)
+            .map(|port| rule([Match::L4Proto(6), Match::SourcePort(port)], Verdict::Accept))
+            .collect();
+        all.extend([rule([], Verdict::Count(counter)), rule([], Verdict::Drop)]);
+        table.chains.insert(chain, Chain { rules: all });
+    }
+    ruleset
+}
+
+/// What a pod refuses is counted in both families, through a change of its policies and a restart, and the next pod of its
+/// address begins at zero.
+#[test]
+fn what_a_pod_refuses_is_counted_for_it_alone() {
+    in_new_netns(|| {
+        let pods = Pods::new();
+        let connect = || Family::ALL.map(|family| pods.connects(family));
+        let mut kernel = Kernel::open().unwrap();
+        assert_eq!((connect(), refused()), ([true; 2], BTreeMap::new()), "without policies");
+        converge(&mut kernel, &frontends_of("db-0", 0));
+        assert_eq!(refused(), BTreeMap::from([("db-0".to_owned(), 0)]));
+        assert_eq!(connect(), [false; 2]);
+        let first = refused()["db-0"];
+        // A refused connection is tried again by its sender within its patience, at least once in each family.
+        assert!(first >= 2, "{first}");
+
+        converge(&mut kernel, &frontends_of("db-0", 3));
+        assert_eq!(refused(), BTreeMap::from([("db-0".to_owned(), first)]), "a refill");
+        drop(kernel);
+        let mut kernel = Kernel::open().unwrap();
+        let plan = plan(&frontends_of("db-0", 3), &kernel.read().unwrap(), Sweep::All);
+        assert!(plan.is_empty(), "what is counted is no difference: {plan}");
+        assert_eq!(connect(), [false; 2]);
+        assert!(refused()["db-0"] > first, "after a restart");
+
+        converge(&mut kernel, &frontends_of("db-1", 3));
+        assert_eq!(refused(), BTreeMap::from([("db-1".to_owned(), 0)]), "the next owner");
+        kernel.cleanup().unwrap();
+        assert_eq!((connect(), refused()), ([true; 2], BTreeMap::new()));
     });
 }
 

@@ -3,7 +3,7 @@
 use crate::compile::{World, compile};
 use crate::links::Links;
 use crate::policy::{NetworkPolicy, Policy, PolicyName, parse};
-use crate::ruleset::Ruleset;
+use crate::ruleset::{Ruleset, Verdict};
 use crate::switches::Switches;
 use proto::mirror::Mirror;
 use proto::model::ClusterName;
@@ -206,7 +206,7 @@ status: {phase: Running, podIP: 10.2.2.2}
 ];
 
 /// The ruleset of node `n1` of cluster `a`, in the small world with `manifests` of cluster `a` beside, as text without
-/// the chains that are always there.
+/// the chains that are always there, and without what counts.
 pub fn compiled(manifests: &str) -> String {
     compiled_with(&[("a", manifests)], &[], Switches::default())
 }
@@ -228,6 +228,10 @@ pub fn compiled_with(manifests: &[(&str, &str)], node_addresses: &[&str], switch
             .chains
             .retain(|name, _| !["common", "egress", "ingress"].contains(&name.as_str()));
         table.dispatch.retain(|_, map| !map.is_empty());
+        table.counters.clear();
+        for chain in table.chains.values_mut() {
+            chain.rules.retain(|rule| !matches!(rule.verdict, Verdict::Count(_)));
+        }
     }
     ruleset.to_string()
 }

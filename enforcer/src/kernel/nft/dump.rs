@@ -6,11 +6,12 @@ use super::expression::{COUNTER_PACKETS, EXPRESSION_COUNTER, EXPRESSION_DATA, EX
 use super::{
     CHAIN_HOOK, CHAIN_NAME, CHAIN_POLICY, CHAIN_TABLE, CHAIN_TYPE, CHAIN_TYPE_FILTER, DATA_VALUE, DATA_VERDICT,
     ELEM_DATA, ELEM_KEY, ELEM_LIST_ELEMENTS, ELEM_LIST_SET, ELEM_LIST_TABLE, HOOK_HOOKNUM, HOOK_PRIORITY, NF_ACCEPT,
-    RULE_CHAIN, RULE_EXPRESSIONS, RULE_TABLE, RULE_USERDATA, SET_NAME, SET_TABLE, SUBSYSTEM, TABLE_NAME,
-    USERDATA_COMMENT, VERDICT_CHAIN, VERDICT_CODE, family_number, hook_number,
+    OBJECT_DATA, OBJECT_NAME, OBJECT_TABLE, OBJECT_TYPE, RULE_CHAIN, RULE_EXPRESSIONS, RULE_TABLE, RULE_USERDATA,
+    SET_NAME, SET_TABLE, SUBSYSTEM, TABLE_NAME, TYPE_COUNTER, USERDATA_COMMENT, VERDICT_CHAIN, VERDICT_CODE,
+    family_number, hook_number,
 };
 use crate::kernel::message::{Attributes, Body, Header, Malformed, Messages, NLM_F_DUMP};
-use crate::ruleset::{Base, ChainName, Direction, Key, LinkName, TABLE, TableFamily, TableSet};
+use crate::ruleset::{Base, ChainName, CounterName, Direction, Key, LinkName, TABLE, TableFamily, TableSet};
 use std::net::IpAddr;
 
 const MSG_GETTABLE: u16 = 1;
@@ -18,6 +19,7 @@ const MSG_GETCHAIN: u16 = 4;
 pub(super) const MSG_GETRULE: u16 = 7;
 const MSG_GETSET: u16 = 10;
 const MSG_GETSETELEM: u16 = 13;
+const MSG_GETOBJ: u16 = 19;
 
 /// A request for all objects of a kind.
 pub(super) fn dump(message: u16, family: u8, body: impl FnOnce(&mut Body<'_>)) -> Messages {
@@ -118,6 +120,25 @@ pub(in crate::kernel) fn read_counted(payload: &[u8], chain: &ChainName) -> Resu
         }
     }
     Ok(None)
+}
+
+/// `nft list counters FAMILY`; [`read_counter`] reads the parts.
+pub(in crate::kernel) fn list_counters(family: TableFamily) -> Messages {
+    dump(MSG_GETOBJ, family_number(family), |object| {
+        object.text(OBJECT_TABLE, TABLE);
+        object.be32(OBJECT_TYPE, TYPE_COUNTER);
+    })
+}
+
+/// A counter and how many packets it has counted; `None` if the object is of another table, or counts nothing.
+pub(in crate::kernel) fn read_counter(payload: &[u8]) -> Result<Option<(CounterName, u64)>, Malformed> {
+    let attributes = Attributes::of_message(payload)?;
+    if attributes.text(OBJECT_TABLE)? != TABLE || attributes.be32(OBJECT_TYPE)? != TYPE_COUNTER {
+        return Ok(None);
+    }
+    let name = CounterName::read_back(attributes.text(OBJECT_NAME)?);
+    let packets = attributes.nest(OBJECT_DATA).be64(COUNTER_PACKETS)?;
+    Ok(Some((name, packets)))
 }
 
 /// `nft list sets FAMILY`, maps among them; [`Named::parse`] reads the parts.

@@ -2,7 +2,7 @@
 //!
 //! Pure. Conditions load something into a register and compare it; one that does not hold ends the rule.
 
-use super::{DATA_VERDICT, VERDICT_CHAIN, VERDICT_CODE, octets, value};
+use super::{DATA_VERDICT, TYPE_COUNTER, VERDICT_CHAIN, VERDICT_CODE, octets, value};
 use crate::kernel::message::Body;
 use crate::ruleset::{ChainName, Family, Match, Rule, SetKind, SetName, Side, TableFamily, TableSet, Verdict};
 use ipnet::IpNet;
@@ -67,6 +67,9 @@ const LOOKUP_SET: u16 = 1;
 const LOOKUP_SREG: u16 = 2;
 const LOOKUP_DREG: u16 = 3;
 const LOOKUP_SET_ID: u16 = 4;
+
+const OBJREF_TYPE: u16 = 1;
+const OBJREF_NAME: u16 = 2;
 
 const IMMEDIATE_DREG: u16 = 1;
 const IMMEDIATE_DATA: u16 = 2;
@@ -151,6 +154,10 @@ pub(super) fn rule(list: &mut Body<'_>, family: TableFamily, rule: &Rule, sets: 
             expression(list, EXPRESSION_COUNTER, |_| {});
             immediate(list, VERDICT_DROP, None);
         }
+        Verdict::Count(counter) => expression(list, "objref", |objref| {
+            objref.be32(OBJREF_TYPE, TYPE_COUNTER);
+            objref.text(OBJREF_NAME, counter.as_str());
+        }),
         Verdict::Jump(chain) => immediate(list, VERDICT_JUMP, Some(chain)),
         Verdict::Dispatch(direction) => {
             let family = family

@@ -1,4 +1,6 @@
-use super::dump::{Chain, MSG_GETRULE, Named, dump, read_counted, read_dispatch, read_keys, read_rule, tag};
+use super::dump::{
+    Chain, MSG_GETRULE, Named, dump, read_counted, read_counter, read_dispatch, read_keys, read_rule, tag,
+};
 use super::*;
 use crate::kernel::message::Received;
 use crate::kernel::message::tests::hex;
@@ -333,6 +335,71 @@ fn a_comment_is_cut_where_nft_would_not_show_it() {
     assert_eq!(userdata.len(), 2 + COMMENT_BYTES);
     assert_eq!(usize::from(userdata[1]), COMMENT_BYTES);
     assert_eq!(tag(&userdata), long.tag());
+}
+
+#[test]
+fn a_counter_and_a_rule_that_counts_with_it() {
+    let counter = CounterName::read_back("ingress/x/db/hash");
+    check(
+        |batch| {
+            batch.add_counter(TableFamily::Ip, &counter);
+            batch.delete_counter(TableFamily::Ip6, &counter);
+        },
+        &expect![[r#"
+            44000000 120a0104 01000000 00000000
+            02000000 0b000100 6261696c 65790000
+            16000200 696e6772 6573732f 782f6462
+            2f686173 68000000 08000300 00000001
+            04000480
+
+            40000000 140a0500 02000000 00000000
+            0a000000 0b000100 6261696c 65790000
+            16000200 696e6772 6573732f 782f6462
+            2f686173 68000000 08000300 00000001
+        "#]],
+    );
+    check_rule(
+        TableFamily::Ip,
+        &rule(vec![], Verdict::Count(counter)),
+        &expect![[r#"
+            a0000000 060a050c 01000000 00000000
+            02000000 0b000100 6261696c 65790000
+            06000200 63000000 38000480 34000180
+            0b000100 6f626a72 65660000 24000280
+            08000100 00000001 16000200 696e6772
+            6573732f 782f6462 2f686173 68000000
+            40000700 003a7236 34677671 69776775
+            716f7132 6a676671 6f776d77 37666667
+            20636f75 6e746572 206e616d 6520696e
+            67726573 732f782f 64622f68 61736800
+        "#]],
+    );
+}
+
+/// The kernel puts the figures into what is written without them.
+#[test]
+fn a_counter_is_read_with_its_figure() {
+    let object = |table, kind, figures| {
+        let messages = dump(MSG_GETRULE, 2, |attributes| {
+            attributes.text(OBJECT_TABLE, table);
+            attributes.text(OBJECT_NAME, "db");
+            attributes.be32(OBJECT_TYPE, kind);
+            attributes.nest(OBJECT_DATA, |data| {
+                data.bytes(1, &[0; 8]);
+                data.bytes(2, figures);
+            });
+        });
+        messages.numbered(0)[16..].to_vec()
+    };
+    let five = 5_u64.to_be_bytes();
+    let counter = CounterName::read_back("db");
+    assert_eq!(
+        read_counter(&object(TABLE, TYPE_COUNTER, &five)),
+        Ok(Some((counter, 5)))
+    );
+    assert_eq!(read_counter(&object("other", TYPE_COUNTER, &five)), Ok(None));
+    assert_eq!(read_counter(&object(TABLE, 2, &five)), Ok(None), "a quota");
+    read_counter(&object(TABLE, TYPE_COUNTER, &[])).unwrap_err();
 }
 
 #[test]
