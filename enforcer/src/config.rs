@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tracing::level_filters::LevelFilter;
 
 mod explain;
+pub mod first_packet;
 mod lint;
 mod offline;
 pub mod switches;
@@ -20,6 +21,7 @@ use crate::explain::Explain;
 use crate::lint::command::Lint;
 use crate::matrix::Matrix;
 use explain::ExplainFlags;
+use first_packet::{FirstPacket, FirstPacketFlags};
 use lint::LintFlags;
 use offline::{DiffFlags, MatrixFlags};
 use switches::SwitchFlags;
@@ -129,6 +131,9 @@ struct RunFlags {
     admin: admin::Address,
 
     #[command(flatten)]
+    first_packet: FirstPacketFlags,
+
+    #[command(flatten)]
     switches: SwitchFlags,
 
     #[command(flatten)]
@@ -193,6 +198,8 @@ pub struct Config {
     pub kubeconfig: Kubeconfig,
     /// Where health, metrics and the ruleset are served.
     pub admin: admin::Address,
+    /// How pods are isolated before they send anything.
+    pub first_packet: FirstPacket,
     /// What is decided where NetworkPolicy leaves a choice.
     pub switches: Switches,
     /// How to log.
@@ -317,6 +324,7 @@ impl RunFlags {
             tls_key,
             hub_ca,
             admin,
+            first_packet,
             switches,
             log,
         } = self;
@@ -338,6 +346,7 @@ impl RunFlags {
             node,
             kubeconfig,
             admin,
+            first_packet: first_packet.first_packet(),
             switches: switches.switches(),
             log: log.validate()?,
         })
@@ -411,7 +420,9 @@ fn readable(flag: &'static str, path: &Path, wanted: &'static str) -> Result<(),
 
 #[cfg(test)]
 mod tests {
+    use super::first_packet::Nri;
     use super::*;
+    use crate::nri::Late;
     use crate::switches::EgressToLocalNode;
     use proto::selector::{self, BarePodSelector, ClusterLabelMode};
 
@@ -515,6 +526,10 @@ mod tests {
             node: "n".to_owned(),
             kubeconfig: Kubeconfig::InCluster,
             admin: admin::Address::Unix("/run/a.sock".into()),
+            first_packet: FirstPacket {
+                nri: Nri::Auto,
+                late: Late::Allow,
+            },
             switches: Switches::default(),
             log: Log {
                 level: "info".to_owned(),
@@ -528,6 +543,38 @@ mod tests {
         assert_eq!(
             run("--hub http://hub:1 --kubeconfig in-cluster --admin unix:/run/a.sock"),
             Ok(Task::Run(plain()))
+        );
+    }
+
+    #[test]
+    fn the_runtime_is_looked_for_where_its_socket_is_said_to_be() {
+        let cases = [
+            ("", Nri::Auto, Late::Allow),
+            ("--nri auto --nri-late allow", Nri::Auto, Late::Allow),
+            ("--nri off", Nri::Off, Late::Allow),
+            (
+                "--nri /run/x.sock --nri-late refuse",
+                Nri::At("/run/x.sock".into()),
+                Late::Refuse,
+            ),
+        ];
+        for (flags, nri, late) in cases {
+            let first_packet = FirstPacket { nri, late };
+            assert_eq!(
+                run(&format!(
+                    "--hub http://hub:1 --kubeconfig in-cluster --admin unix:/run/a.sock {flags}"
+                )),
+                Ok(Task::Run(Config {
+                    first_packet,
+                    ..plain()
+                })),
+                "{flags}"
+            );
+        }
+        let error = run("--hub http://hub:1 --kubeconfig in-cluster --nri on").unwrap_err();
+        assert!(
+            error.contains("expected auto, off or the absolute path of a socket"),
+            "{error}"
         );
     }
 

@@ -7,6 +7,7 @@ use crate::events::Events;
 use crate::machine::{Input, Machine, Output, Step};
 use crate::metrics::{ClusterLabel, KindLabel, Metrics};
 use crate::notice::Notice;
+use crate::sandbox::{self, Answer, InForce};
 use crate::status::{Readiness, Status};
 use proto::model::ClusterState;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct Wires {
     pub status: watch::Sender<Option<Status>>,
     /// The Kubernetes Events that this node asks for.
     pub events: watch::Sender<Arc<Events>>,
+    /// Which sandboxes' pods are isolated.
+    pub sandboxes: watch::Sender<InForce>,
     /// What is said to who asks whether this node is ready.
     pub readiness: watch::Sender<Readiness>,
     /// Requests for the text of the ruleset.
@@ -160,6 +163,7 @@ fn count(input: &Input, metrics: &Metrics) {
         Input::Kernel(Err(_)) | Input::Done(Err(_)) => {
             metrics.kernel_failures.inc();
         }
+        Input::Runtime(event) => count_runtime(event, metrics),
         Input::Took(Step::Compile, took) => metrics.compile_seconds.observe(took.as_secs_f64()),
         Input::Took(Step::Apply, took) => metrics.apply_seconds.observe(took.as_secs_f64()),
         Input::Kernel(Ok(_))
@@ -173,6 +177,27 @@ fn count(input: &Input, metrics: &Metrics) {
     }
 }
 
+fn count_runtime(event: &sandbox::Event, metrics: &Metrics) {
+    match event {
+        sandbox::Event::Synced { .. } => {
+            metrics.pod_starts.runtime_connected.set(1);
+        }
+        sandbox::Event::Absent(_) | sandbox::Event::Lost(_) => {
+            metrics.pod_starts.runtime_connected.set(0);
+        }
+        sandbox::Event::Answered(answered) => {
+            metrics.pod_starts.held_seconds.observe(answered.waited.as_secs_f64());
+            match answered.answer {
+                Answer::InForce => {}
+                Answer::Allowed | Answer::Refused => {
+                    metrics.pod_starts.late.inc();
+                }
+            }
+        }
+        sandbox::Event::Started(_) | sandbox::Event::Stopped(_) => {}
+    }
+}
+
 /// Tells everybody who looks on what is so now; those who saw it already are not woken.
 fn publish(machine: &Machine, wires: &Wires, metrics: &Metrics) {
     let status = machine.status();
@@ -180,6 +205,13 @@ fn publish(machine: &Machine, wires: &Wires, metrics: &Metrics) {
     wires
         .readiness
         .send_if_modified(|old| std::mem::replace(old, readiness.clone()) != readiness);
+    wires.sandboxes.send_if_modified(|old| {
+        let changed = !Arc::ptr_eq(old, machine.sandboxes_in_force());
+        if changed {
+            *old = Arc::clone(machine.sandboxes_in_force());
+        }
+        changed
+    });
     wires.events.send_if_modified(|old| {
         let changed = !Arc::ptr_eq(old, machine.events());
         if changed {

@@ -15,6 +15,7 @@
 mod hears;
 mod held;
 mod links;
+mod local;
 mod passes;
 mod slow;
 #[cfg(test)]
@@ -23,17 +24,18 @@ mod tests;
 use crate::compile::Cut;
 use crate::events::Events;
 use crate::links::Links;
+use crate::local_pods::{Claim, LocalPods};
 use crate::notice::Notice;
 use crate::own_cluster::OwnCluster;
 use crate::plan::{Actual, Plan};
 use crate::policy::{NetworkPolicy, Policy, PolicyName};
 use crate::ruleset::{Ruleset, SetName};
+use crate::sandbox::{self, InForce};
 use crate::status::{Counts, Readiness, Status};
 use crate::switches::Switches;
 use proto::mirror::Mirror;
 use proto::model::{ClusterName, Revision};
 use proto::observe::{Namespace, Pod};
-use proto::pods::Pods;
 use proto::subscribe;
 use proto::watch::Event;
 pub use slow::Step;
@@ -67,6 +69,8 @@ pub enum Input {
     Policies(Event<NetworkPolicy>),
     /// Pods of the own node.
     Pods(Event<Pod>),
+    /// Sandboxes of the own node's pods.
+    Runtime(sandbox::Event),
     /// Pods of the own cluster, while no hub answers.
     OwnPods(Event<Pod>),
     /// Namespaces of the own cluster, while no hub answers.
@@ -169,7 +173,13 @@ pub struct Machine {
     node: Node,
     wanted: Subjects,
     policies_synced: bool,
-    pods: Pods,
+    local: LocalPods,
+    /// Who owns the addresses of these pods, as the mirror was told.
+    local_claims: BTreeMap<IpAddr, Claim>,
+    /// Sandboxes whose pods the kernel isolates as policies say.
+    in_force: InForce,
+    /// The last sandbox that the runtime was answered about was not among them.
+    late: bool,
     links: links::NodeLinks,
     lost: Lost,
     mirror: Mirror,
@@ -215,7 +225,10 @@ impl Machine {
             node,
             wanted: Subjects::default(),
             policies_synced: false,
-            pods: Pods::default(),
+            local: LocalPods::default(),
+            local_claims: BTreeMap::new(),
+            in_force: InForce::default(),
+            late: false,
             links: links::NodeLinks::default(),
             lost: Lost::default(),
             hubless: Some("none has answered yet".to_owned()),
@@ -254,6 +267,7 @@ impl Machine {
             Input::Hub(event) => self.hub(event, now),
             Input::Policies(event) => self.policies(event, now),
             Input::Pods(event) => self.local_pods(event, now),
+            Input::Runtime(event) => self.runtime(event, now),
             Input::OwnPods(event) => {
                 self.own_cluster.pods(event);
                 self.own_part(now)
@@ -347,6 +361,11 @@ impl Machine {
         &self.events
     }
 
+    /// The sandboxes whose pods are isolated as policies say.
+    pub const fn sandboxes_in_force(&self) -> &InForce {
+        &self.in_force
+    }
+
     /// What there is to report.
     pub fn status(&self) -> Status {
         Status {
@@ -369,7 +388,7 @@ impl Machine {
                 "waiting for the NetworkPolicies of this cluster's API server{because}"
             ));
         }
-        if !self.pods.is_synced() {
+        if !self.local.is_synced() {
             let because = because(pods);
             return Some(format!(
                 "waiting for this node's pods from this cluster's API server{because}"

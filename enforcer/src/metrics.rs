@@ -65,6 +65,36 @@ impl Dropped {
     }
 }
 
+/// What is known of pods before they start.
+#[derive(Debug)]
+pub(crate) struct PodStarts {
+    pub(crate) runtime_connected: Gauge,
+    pub(crate) held_seconds: Histogram,
+    pub(crate) late: Counter,
+}
+
+impl PodStarts {
+    fn new(registry: &mut Registry) -> Self {
+        Self {
+            runtime_connected: gauge(
+                registry,
+                "runtime_connected",
+                "1 while a container runtime tells of pods before they start (NRI)",
+            ),
+            held_seconds: seconds(
+                registry,
+                "pod_start_held",
+                "Time the container runtime waited with a pod's first container until the pod was isolated, or late",
+            ),
+            late: counter(
+                registry,
+                "pod_starts_late",
+                "Pods that were not isolated in time, and were let start or not as --nri-late says",
+            ),
+        }
+    }
+}
+
 /// All of them.
 #[derive(Debug)]
 pub struct Metrics {
@@ -83,6 +113,7 @@ pub struct Metrics {
     pub(crate) enforced_seconds: Histogram,
     pub(crate) compile_seconds: Histogram,
     pub(crate) apply_seconds: Histogram,
+    pub(crate) pod_starts: PodStarts,
     pub(crate) clusters: Family<ClusterLabel, Gauge>,
     dropped: Family<ReasonLabel, Counter>,
 }
@@ -153,6 +184,7 @@ impl Metrics {
                 "Time to compile policies and pods to a ruleset, and to find what of it the kernel lacks",
             ),
             apply_seconds: seconds(registry, "apply", "Time the kernel took to carry out a plan"),
+            pod_starts: PodStarts::new(registry),
             clusters,
             dropped,
         }

@@ -3,6 +3,7 @@
 //! Shell. Every task is in the one [`JoinSet`]; one that ends before it should ends the process, and is named.
 
 use crate::admin;
+use crate::config::first_packet::FirstPacket;
 use crate::config::{Config, Kubeconfig, Tls};
 use crate::eventloop::{self, Wires};
 use crate::events::Events;
@@ -10,6 +11,8 @@ use crate::kernel::{Bridges, Kernel};
 use crate::lock::{self, Lock};
 use crate::machine::{Input, Machine, Node};
 use crate::metrics::Metrics;
+use crate::nri::Plugin;
+use crate::sandbox::InForce;
 use crate::status::{Readiness, Status};
 use crate::{dataplane, node, recorder, report};
 use anyhow::Context;
@@ -92,6 +95,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
         node,
         kubeconfig,
         admin: address,
+        first_packet,
         switches,
         log: _,
     } = config;
@@ -102,9 +106,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
     };
     let listener = admin::bind(&address).await.map_err(unfit)?;
     let client = client(kubeconfig).await?;
-    let hubs = targets(&hubs, tls)?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
 
     let mut registry = Registry::default();
     let metrics = Metrics::new(&mut registry, dataplane::counted);
@@ -114,14 +116,16 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
     let (status, reported) = value::channel(None);
     let (events, asked) = value::channel(Arc::default());
     let (readiness, is_ready) = value::channel(Readiness::WaitsFor("starting".to_owned()));
+    let (sandboxes, in_force) = value::channel(InForce::default());
     let (ruleset, ruleset_requests) = mpsc::channel(RULESET_REQUESTS);
     let bridges = kernel.bridges();
     let dataplane =
         dataplane::start(kernel, inputs.clone(), metrics.dropped()).context("cannot start the netlink thread")?;
 
     let mut tasks = JoinSet::new();
-    let reporter = spawn_subscription(&mut tasks, hubs, &node, again, &inputs);
+    let reporter = spawn_subscription(&mut tasks, targets(&hubs, tls)?, &node, again, &inputs);
     spawn_node(&mut tasks, bridges, &inputs);
+    spawn_plugin(&mut tasks, first_packet, in_force, &inputs);
     spawn_watches(&mut tasks, &client, &node, follow, inputs);
     let source = admin::Source {
         readiness: is_ready,
@@ -141,6 +145,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
         resubscribe,
         status,
         events,
+        sandboxes,
         readiness,
         ruleset_requests,
     };
@@ -232,6 +237,32 @@ fn spawn_node(tasks: &mut Tasks, bridges: Bridges, inputs: &mpsc::Sender<Input>)
     let addresses = inputs.clone();
     tasks.spawn(named("the node's addresses", async move {
         Ok(node::follow_addresses(addresses).await?)
+    }));
+}
+
+/// Starts what the container runtime asks before a pod starts.
+fn spawn_plugin(
+    tasks: &mut Tasks,
+    first_packet: FirstPacket,
+    in_force: value::Receiver<InForce>,
+    inputs: &mpsc::Sender<Input>,
+) {
+    let FirstPacket { nri, late } = first_packet;
+    let Some(socket) = nri.socket() else {
+        tracing::info!(
+            "--nri off: a pod is isolated once the API server tells its addresses, about a second after its first container \
+             starts"
+        );
+        return;
+    };
+    let plugin = Plugin {
+        socket,
+        late,
+        inputs: inputs.clone(),
+        in_force,
+    };
+    tasks.spawn(named("the plugin of the container runtime", async move {
+        Ok(plugin.run(fastrand::Rng::new()).await?)
     }));
 }
 

@@ -12,6 +12,8 @@ pub mod metadata;
 mod namespace;
 mod pod;
 
+pub use pod::pod_address;
+
 use crate::model::{Labels, NamedPort};
 use serde::de::DeserializeOwned;
 use std::net::IpAddr;

@@ -144,11 +144,7 @@ impl Pods {
 
     fn judged(&self, address: IpAddr) -> impl Iterator<Item = (&Arc<Pod>, Option<Lost>)> {
         let claimants = self.by_address.get(&address).map_or(&[][..], SmallVec::as_slice);
-        let stays = claimants.iter().any(|pod| pod.is_live() && !pod.terminating);
-        let is_nodes = self.is_nodes(address);
-        claimants
-            .iter()
-            .map(move |pod| (pod, lost(pod, Address { is_nodes, stays })))
+        judge(claimants, self.is_nodes(address))
     }
 
     fn replace(&mut self, pods: Vec<Pod>, touched: &mut Touched) {
@@ -227,6 +223,13 @@ impl Pods {
             touched.claims.insert(address);
         }
     }
+}
+
+/// All pods that list one address, and why the claim does not count, if it does not; `is_nodes`: it is a node's too.
+pub fn judge(claimants: &[Arc<Pod>], is_nodes: bool) -> impl Iterator<Item = (&Arc<Pod>, Option<Lost>)> {
+    let stays = claimants.iter().any(|pod| pod.is_live() && !pod.terminating);
+    let address = Address { is_nodes, stays };
+    claimants.iter().map(move |pod| (pod, lost(pod, address)))
 }
 
 /// What else decides about a claim on an address.

@@ -17,6 +17,7 @@ mod semantics {
     pub mod manifests;
     pub mod parallel;
     pub mod product;
+    pub mod runtime;
     pub mod settings;
     pub mod simulation;
     pub mod words;

@@ -5,9 +5,8 @@ use crate::notice::Notice;
 use crate::policy::{self, NetworkPolicy, PolicyName};
 use proto::mirror::Applied;
 use proto::model::ClusterState;
-use proto::observe::Pod;
 use proto::watch::Event;
-use proto::{pods, subscribe, wire};
+use proto::{subscribe, wire};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -122,40 +121,6 @@ impl Machine {
         true
     }
 
-    pub(super) fn local_pods(&mut self, event: Event<Pod>, now: Instant) -> Vec<Output> {
-        self.lost.pods = loss(&event);
-        let lost = self.lost.pods.clone().map(|reason| {
-            Output::Say(Notice::WatchLost {
-                kind: "this node's pods",
-                reason,
-            })
-        });
-        let was_synced = self.pods.is_synced();
-        let addresses = self.pods.apply(event).claims;
-        let mut inventory_changed = false;
-        for address in addresses {
-            let owners = self.pods.owners(address);
-            let tenure = pods::tenure(&owners);
-            let mut owners: Vec<_> = owners
-                .into_iter()
-                .map(|pod| pods::identity(&self.node.cluster, pod))
-                .collect();
-            owners.sort();
-            owners.dedup();
-            inventory_changed |= self.mirror.set_local(address, owners, tenure);
-        }
-        if inventory_changed {
-            self.inventory_changed(now);
-        }
-        let pods: Arc<[Arc<Pod>]> = self.pods.iter().cloned().collect();
-        if pods != self.wanted.pods || was_synced != self.pods.is_synced() {
-            self.wanted.pods = pods;
-            self.subjects_changed(now);
-            self.settle_links(now);
-        }
-        lost.into_iter().collect()
-    }
-
     pub(super) fn own_part(&mut self, now: Instant) -> Vec<Output> {
         if let Some(part) = self.own_cluster.part(&self.node.cluster)
             && self.mirror.set_part(&self.node.cluster, Some(part))
@@ -165,7 +130,7 @@ impl Machine {
         Vec::new()
     }
 
-    fn inventory_changed(&mut self, received: Instant) {
+    pub(super) fn inventory_changed(&mut self, received: Instant) {
         self.inventory_dirty = true;
         self.pending_since = Some(self.pending_since.map_or(received, |since| since.min(received)));
     }
@@ -176,7 +141,7 @@ impl Machine {
     }
 }
 
-fn loss<K>(event: &Event<K>) -> Option<String> {
+pub(super) fn loss<K>(event: &Event<K>) -> Option<String> {
     match event {
         Event::Lost(reason) => Some(reason.clone()),
         Event::Synced(_) | Event::Applied(_) | Event::Deleted(_) | Event::Heard => None,

@@ -18,7 +18,7 @@ impl Machine {
     /// of change has something to tell the kernel.
     pub(super) fn pass(&mut self, actual: Actual, audit_at: Instant, now: Instant, outputs: &mut Vec<Output>) {
         while self.policies_synced
-            && self.pods.is_synced()
+            && self.local.is_synced()
             && self.links.are_known()
             && (self.inventory_dirty || self.subjects_dirty)
         {
@@ -83,6 +83,7 @@ impl Machine {
         }
         self.events = self.events_of(&pass.subjects);
         self.enforced = Some(pass.subjects);
+        self.settle_sandboxes();
         self.revision = pass.revision;
         let oldest = pass.since.map(|since| now.saturating_duration_since(since));
         outputs.push(Output::Enforced { oldest });

@@ -692,3 +692,130 @@ fn what_takes_long_is_said_once_with_what_it_is_due_to() {
     rig.wait(slow::EPISODE);
     assert_eq!(slow(&mut rig, Step::Compile, 1000), [words("1.0")]);
 }
+
+fn starting() -> Pod {
+    serde_json::from_value(json!({
+        "metadata": {"namespace": "shop", "name": "db", "uid": "db", "labels": {"app": "db"}},
+        "spec": {"nodeName": "n1"},
+        "status": {"phase": "Pending"},
+    }))
+    .unwrap()
+}
+
+fn sandbox_of(uid: &str) -> sandbox::Sandbox {
+    sandbox::Sandbox {
+        id: format!("sandbox of {uid}").into(),
+        pod: sandbox::PodName {
+            namespace: "shop".into(),
+            name: "db".into(),
+        },
+        uid: uid.into(),
+        is_static: false,
+        labels: Arc::new([("app".into(), "db".into())].into()),
+        addresses: vec![LOCAL.parse().unwrap()],
+    }
+}
+
+fn runtime(sandboxes: &[sandbox::Sandbox]) -> Input {
+    Input::Runtime(sandbox::Event::Synced {
+        runtime: "containerd v2".to_owned(),
+        sandboxes: sandboxes.to_vec(),
+    })
+}
+
+fn started(uid: &str) -> Input {
+    Input::Runtime(sandbox::Event::Started(sandbox_of(uid)))
+}
+
+/// S79, S122: A pod is isolated when its sandbox has its network, whether the API server tells of the pod before or after,
+/// and what a peer matches is what it is once the API server knows the address.
+#[test]
+fn a_pod_is_isolated_once_its_sandbox_has_its_network() {
+    let mut rulesets = Vec::new();
+    let pods = || Input::Pods(Event::Synced(vec![starting()]));
+    let policies = || Input::Policies(Event::Synced(vec![policy_for("web")]));
+    let is_in_force = |rig: &Rig| rig.machine.sandboxes_in_force().contains("sandbox of db");
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]] {
+        let mut rig = Rig::new();
+        for step in order {
+            rig.hear(match step {
+                0 => policies(),
+                1 => pods(),
+                2 => runtime(&[sandbox_of("db")]),
+                _ => Input::NodeAddresses(BTreeSet::new()),
+            });
+        }
+        assert!(is_in_force(&rig));
+        rig.hear_at_once(Hub::new(1).snapshot("web", State::Live));
+        assert_eq!(rig.admitted(), [true, true, false]);
+        let before = rig.plans.len();
+        rig.hear(Input::Pods(Event::Applied(local())));
+        assert_eq!(rig.plans.len(), before, "the API server tells what is known");
+        rulesets.push(rig.machine.ruleset().clone());
+    }
+    assert_eq!(rulesets[0], rulesets[1]);
+    assert_eq!(rulesets[0], rulesets[2]);
+    let mut rig = Rig::new();
+    rig.hear(policies()).hear(pods()).hear(runtime(&[]));
+    assert!(!is_in_force(&rig));
+    rig.hear(started("db"));
+    assert!(is_in_force(&rig));
+    rig.hear(Input::Runtime(sandbox::Event::Stopped("sandbox of db".into())));
+    assert!(!is_in_force(&rig));
+}
+
+/// S79: A sandbox is not in force before the kernel has carried the plan out, nor before all that isolates is known.
+#[test]
+fn a_sandbox_is_in_force_only_when_the_kernel_says_so() {
+    let mut rig = Rig::new();
+    rig.hear(runtime(&[sandbox_of("db")]))
+        .hear(Input::Pods(Event::Synced(vec![starting()])));
+    assert!(rig.machine.sandboxes_in_force().is_empty(), "no policies are known");
+    rig.refuses = Some("no memory");
+    rig.hear(Input::Policies(Event::Synced(vec![policy_for("web")])));
+    assert!(rig.machine.sandboxes_in_force().is_empty(), "the kernel refuses");
+    rig.refuses = None;
+    rig.wait(RETRY_CEILING);
+    assert!(rig.machine.sandboxes_in_force().contains("sandbox of db"));
+}
+
+/// S82: A pod that runs on although its object is gone stays isolated.
+#[test]
+fn a_pod_that_runs_on_without_its_object_stays_isolated() {
+    let mut rig = Rig::new();
+    rig.hear(Input::Policies(Event::Synced(vec![policy_for("web")])))
+        .hear(Input::Pods(Event::Synced(vec![local()])))
+        .hear(runtime(&[sandbox_of("db")]))
+        .hear_at_once(Hub::new(1).snapshot("web", State::Live))
+        .hear(Input::Pods(Event::Deleted(local())));
+    assert_eq!(rig.admitted(), [true, true, false]);
+    rig.hear(Input::Runtime(sandbox::Event::Stopped("sandbox of db".into())));
+    assert_eq!(rig.admitted(), [true, true, true]);
+}
+
+#[test]
+fn a_late_answer_is_said_once_until_one_is_in_time() {
+    let answered = |answer| {
+        Input::Runtime(sandbox::Event::Answered(sandbox::Answered {
+            pod: sandbox_of("db").pod,
+            waited: Duration::from_millis(1500),
+            answer,
+        }))
+    };
+    let mut rig = Rig::new();
+    let said = |rig: &mut Rig, answer| {
+        rig.said.clear();
+        rig.hear(answered(answer));
+        rig.said.iter().map(Notice::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        said(&mut rig, sandbox::Answer::Allowed),
+        [
+            "pod shop/db was not isolated within 1.5 s and starts without policies in force until it is (--nri-late allow): \
+          waiting for the NetworkPolicies of this cluster's API server; said again after one was in time"
+        ]
+    );
+    assert!(said(&mut rig, sandbox::Answer::Allowed).is_empty());
+    assert!(said(&mut rig, sandbox::Answer::InForce).is_empty());
+    assert_eq!(said(&mut rig, sandbox::Answer::Refused).len(), 1);
+}

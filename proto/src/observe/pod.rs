@@ -149,19 +149,29 @@ fn addresses(
 
 /// The address, if a pod can have it (S92, I1, I4).
 fn usable(text: &str, path: impl fmt::Display, rejected: &mut Rejected) -> Option<IpAddr> {
-    let problem = match text.parse() {
-        Err(_) => "no address",
-        Ok(address) => match address {
-            IpAddr::V4(v4) if v4.is_broadcast() => "the broadcast address",
-            IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => "an IPv4 address in IPv6 form, which is ambiguous",
-            _ if address.is_unspecified() => "the unspecified address",
-            _ if address.is_loopback() => "a loopback address",
-            _ if address.is_multicast() => "a multicast address",
-            _ => return Some(address),
-        },
+    let address = pod_address(text);
+    if let Err(problem) = address {
+        rejected.push(path, format_args!("{text:?} is {problem}"));
+    }
+    address.ok()
+}
+
+/// An address that a pod can have (S92, I1, I4).
+///
+/// # Errors
+/// What it is instead.
+pub fn pod_address(text: &str) -> Result<IpAddr, &'static str> {
+    let Ok(address) = text.parse() else {
+        return Err("no address");
     };
-    rejected.push(path, format_args!("{text:?} is {problem}"));
-    None
+    match address {
+        IpAddr::V4(v4) if v4.is_broadcast() => Err("the broadcast address"),
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Err("an IPv4 address in IPv6 form, which is ambiguous"),
+        _ if address.is_unspecified() => Err("the unspecified address"),
+        _ if address.is_loopback() => Err("a loopback address"),
+        _ if address.is_multicast() => Err("a multicast address"),
+        _ => Ok(address),
+    }
 }
 
 /// Named ports of containers and of restartable init containers, not of other init containers (S61).

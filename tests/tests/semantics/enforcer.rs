@@ -1,6 +1,7 @@
 //! An enforcer of the simulation: what it hears, from whom, and a kernel that is a value and sometimes fails.
 
 use super::history::{Feed, History};
+use super::runtime;
 use super::simulation::{Hub, namespaces, pods};
 use enforcer::links::Links;
 use enforcer::machine::{Input, Machine, Node, Output};
@@ -8,6 +9,7 @@ use enforcer::notice::Notice;
 use enforcer::plan::Actual;
 use enforcer::policy::NetworkPolicy;
 use enforcer::ruleset::Ruleset;
+use enforcer::sandbox;
 use enforcer::switches::Switches;
 use fastrand::Rng;
 use hub::ring::{Next, Position};
@@ -65,13 +67,17 @@ pub enum Happening {
     Planned,
     /// The kernel failed.
     KernelFailed,
+    /// The container runtime told of a sandbox.
+    SandboxStarted,
+    /// The runtime was out of reach.
+    RuntimeLost,
     /// It knew a cluster from before the hub began anew when that cluster left and came back.
     SawReturn,
 }
 
 impl Happening {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Snapshot,
         Self::Resumed,
         Self::CutInSnapshot,
@@ -79,6 +85,8 @@ impl Happening {
         Self::FollowedOwnCluster,
         Self::Planned,
         Self::KernelFailed,
+        Self::SandboxStarted,
+        Self::RuntimeLost,
         Self::SawReturn,
     ];
 }
@@ -138,7 +146,16 @@ impl Enforcer {
             }
             16..20 => {
                 let event = self.pods.next(rng);
-                self.hear(Input::Pods(event), now, rng);
+                self.hear(Input::Pods(runtime::without_late_addresses(event)), now, rng);
+            }
+            24..27 => {
+                let event = runtime::event(&self.pods, rng);
+                match event {
+                    sandbox::Event::Started(_) => self.note(Happening::SandboxStarted),
+                    sandbox::Event::Lost(_) => self.note(Happening::RuntimeLost),
+                    _ => {}
+                }
+                self.hear(Input::Runtime(event), now, rng);
             }
             20 => self.hear(Input::NodeAddresses(self.addresses.clone()), now, rng),
             21..24 if self.follows_own => self.follow(now, rng),
@@ -260,7 +277,10 @@ impl Enforcer {
         while !(self.policies.is_done() && self.pods.is_done()) {
             let (policies, pods) = (self.policies.next(rng), self.pods.next(rng));
             self.hear(Input::Policies(policies), now, rng);
-            self.hear(Input::Pods(pods), now, rng);
+            self.hear(Input::Pods(runtime::without_late_addresses(pods)), now, rng);
+        }
+        for event in runtime::last(&self.pods, rng) {
+            self.hear(Input::Runtime(event), now, rng);
         }
         self.hear(Input::NodeAddresses(self.addresses.clone()), now, rng);
         while self.listen(hub, now, rng) {}

@@ -121,6 +121,11 @@ impl<K: Observe + Clone> Feed<K> {
         self.is_listed && self.changes.is_empty() && self.queue.is_empty()
     }
 
+    /// What it has come to.
+    pub fn now(&self) -> impl ExactSizeIterator<Item = &K> {
+        self.now.values()
+    }
+
     /// It begins anew, with a list.
     pub fn restart(&mut self) {
         self.is_listed = false;

@@ -1,0 +1,90 @@
+//! What the machine takes in of the pods of its node.
+
+use super::hears::loss;
+use super::{Machine, Output};
+use crate::notice::Notice;
+use crate::sandbox::{self, Answer, InForce};
+use proto::mirror::Tenure;
+use proto::observe::Pod;
+use proto::watch::Event;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Instant;
+
+impl Machine {
+    pub(super) fn local_pods(&mut self, event: Event<Pod>, now: Instant) -> Vec<Output> {
+        self.lost.pods = loss(&event);
+        let lost = self.lost.pods.clone().map(|reason| {
+            Output::Say(Notice::WatchLost {
+                kind: "this node's pods",
+                reason,
+            })
+        });
+        let was_synced = self.local.is_synced();
+        self.local.watched(event);
+        self.settle_pods(now);
+        if was_synced != self.local.is_synced() {
+            self.subjects_changed(now);
+        }
+        lost.into_iter().collect()
+    }
+
+    pub(super) fn runtime(&mut self, event: sandbox::Event, now: Instant) -> Vec<Output> {
+        let notice = match &event {
+            sandbox::Event::Absent(socket) => Some(Notice::RuntimeAbsent { socket: socket.clone() }),
+            sandbox::Event::Synced { runtime, sandboxes } => Some(Notice::RuntimeFound {
+                runtime: runtime.clone(),
+                sandboxes: sandboxes.len(),
+            }),
+            sandbox::Event::Lost(reason) => Some(Notice::RuntimeLost { reason: reason.clone() }),
+            sandbox::Event::Answered(answered) => {
+                let was_late = std::mem::replace(&mut self.late, answered.answer != Answer::InForce);
+                (self.late && !was_late).then(|| Notice::Late {
+                    answered: answered.clone(),
+                    waits_for: self.waiting_for(),
+                })
+            }
+            sandbox::Event::Started(_) | sandbox::Event::Stopped(_) => None,
+        };
+        self.local.runtime(event);
+        self.settle_pods(now);
+        self.settle_sandboxes();
+        notice.map(Output::Say).into_iter().collect()
+    }
+
+    /// Takes up what API server and runtime have changed about which pods there are, and whose their addresses are.
+    fn settle_pods(&mut self, now: Instant) {
+        let pods = self.local.pods();
+        let claims = self.local.claims(&pods, &self.node.cluster);
+        let before = std::mem::replace(&mut self.local_claims, claims);
+        let addresses: BTreeSet<IpAddr> = before.keys().chain(self.local_claims.keys()).copied().collect();
+        let mut inventory_changed = false;
+        for address in addresses {
+            let claim = self.local_claims.get(&address);
+            if claim == before.get(&address) {
+                continue;
+            }
+            let (owners, tenure) = claim.map_or((Vec::new(), Tenure::Staying), |claim| {
+                (claim.owners.clone(), claim.tenure)
+            });
+            inventory_changed |= self.mirror.set_local(address, owners, tenure);
+        }
+        if inventory_changed {
+            self.inventory_changed(now);
+        }
+        if *pods != *self.wanted.pods {
+            self.wanted.pods = pods.into();
+            self.subjects_changed(now);
+            self.settle_links(now);
+        }
+    }
+
+    /// Brings up to date which sandboxes' pods the kernel isolates as policies say.
+    pub(super) fn settle_sandboxes(&mut self) {
+        let enforced = self.enforced.as_ref();
+        let covered = enforced.map_or_else(BTreeSet::new, |enforced| self.local.covered(&enforced.pods));
+        if covered != *self.in_force {
+            self.in_force = InForce::new(covered);
+        }
+    }
+}
