@@ -81,7 +81,10 @@ fn word(value: &impl ValueEnum) -> String {
 }
 
 /// The folder of this program; of a test, the one above it, where programs are.
-fn folder() -> Result<PathBuf> {
+///
+/// # Errors
+/// If the system does not say.
+pub fn folder() -> Result<PathBuf> {
     let own = std::env::current_exe().context("this program does not know where it is")?;
     let folder = own.parent().context("a program is in a folder")?;
     Ok(if folder.ends_with("deps") {
@@ -108,8 +111,18 @@ fn build(cargo: &Path, folder: &Path) -> Result<()> {
     if folder.ends_with("release") {
         command.arg("--release");
     }
-    // What cargo tells the program it runs is not for the cargo that this program runs: build scripts (ring's) that look
-    // at it would find it changed, and half of all crates would be built anew each time.
+    untell(&mut command);
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    let status = status.with_context(|| format!("cannot run {}", cargo.display()))?;
+    if !status.success() {
+        bail!("cargo build of hub and enforcer failed ({status})");
+    }
+    Ok(())
+}
+
+/// Takes from a command that runs cargo what cargo tells the program it runs: build scripts (ring's) that look at it would
+/// find it changed, and half of all crates would be built anew each time.
+pub fn untell(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let told = [
             "CARGO_PKG_",
@@ -122,12 +135,6 @@ fn build(cargo: &Path, folder: &Path) -> Result<()> {
             command.env_remove(name);
         }
     }
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
-    let status = status.with_context(|| format!("cannot run {}", cargo.display()))?;
-    if !status.success() {
-        bail!("cargo build of hub and enforcer failed ({status})");
-    }
-    Ok(())
 }
 
 #[expect(
