@@ -84,7 +84,7 @@ END
 images() {
     local name
     until ctr version >/dev/null 2>&1; do sleep 0.1; done
-    for name in pause agnhost; do
+    for name in pause agnhost busybox; do
         ctr --namespace k8s.io images ls -q "name==$(cat "$assets/images/$name.name")" | grep -q . ||
             ctr --namespace k8s.io images import "$assets/images/$name.tar"
     done
