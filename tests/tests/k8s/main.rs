@@ -1,0 +1,8 @@
+//! Proofs on real clusters: a rig (`tests/k8s/up`) with Bailey installed on it as the README says.
+//!
+//! `tests/k8s/run` brings up what they need and runs them, one at a time, from the rig's desk; `cargo test --workspace`
+//! leaves them out. They do what a user does, with kubectl, and believe packets between pods alone.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod rig;
+mod stories;

@@ -1,0 +1,242 @@
+//! The rig as its administrator sees it: kubectl, pods, and whether one reaches another.
+
+use serde_json::Value;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::Duration;
+use tests::lab::wait::{Look, until};
+
+/// Within what a change must show on every node; what it takes is measured elsewhere.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// How long a packet may take; a refusal takes as long.
+const PROBE_SECONDS: &str = "2";
+
+/// Of this repository, which the README's commands take for granted.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Runs a command line, in words, in the repository.
+pub fn run(words: &[&str]) -> Output {
+    Command::new(words[0])
+        .args(&words[1..])
+        .current_dir(root())
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}", words[0]))
+}
+
+/// kubectl in a cluster, which must succeed; its output.
+pub fn kubectl(cluster: &str, arguments: &str) -> String {
+    let words: Vec<&str> = ["kubectl", "--context", cluster]
+        .into_iter()
+        .chain(arguments.split_whitespace())
+        .collect();
+    let output = run(&words);
+    assert!(
+        output.status.success(),
+        "{}: {}",
+        words.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A running pod.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pod {
+    pub cluster: &'static str,
+    pub namespace: String,
+    pub name: String,
+    pub node: String,
+    pub addresses: Vec<IpAddr>,
+}
+
+impl std::fmt::Display for Pod {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}", self.cluster, self.namespace, self.name)
+    }
+}
+
+/// The pods of an application that run and are not on their way out, by name.
+pub fn pods(cluster: &'static str, namespace: &str, app: &str) -> Vec<Pod> {
+    let list = kubectl(
+        cluster,
+        &format!("get pods --namespace {namespace} --selector app={app} --output json"),
+    );
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let mut pods: Vec<Pod> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|pod| pod["status"]["phase"] == "Running" && pod["metadata"]["deletionTimestamp"].is_null())
+        .map(|pod| Pod {
+            cluster,
+            namespace: namespace.to_owned(),
+            name: pod["metadata"]["name"].as_str().unwrap().to_owned(),
+            node: pod["spec"]["nodeName"].as_str().unwrap().to_owned(),
+            addresses: addresses(&pod["status"]["podIPs"], "ip"),
+        })
+        .collect();
+    pods.sort_by(|a, b| a.name.cmp(&b.name));
+    pods
+}
+
+/// The only pod of an application.
+pub fn pod(cluster: &'static str, namespace: &str, app: &str) -> Pod {
+    let pods = pods(cluster, namespace, app);
+    assert_eq!(pods.len(), 1, "{app} in {cluster}/{namespace}: {pods:?}");
+    pods.into_iter().next().unwrap()
+}
+
+/// The addresses of a Service.
+pub fn service(cluster: &str, namespace: &str, name: &str) -> Vec<IpAddr> {
+    let service = kubectl(
+        cluster,
+        &format!("get service --namespace {namespace} {name} --output json"),
+    );
+    let service: Value = serde_json::from_str(&service).unwrap();
+    service["spec"]["clusterIPs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|ip| ip.as_str().unwrap().parse().unwrap())
+        .collect()
+}
+
+/// Those in a list of objects.
+fn addresses(list: &Value, field: &str) -> Vec<IpAddr> {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    items
+        .iter()
+        .map(|item| item[field].as_str().unwrap().parse().unwrap())
+        .collect()
+}
+
+/// What a connection came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It was served, by whom it was meant for.
+    Allowed,
+    /// Nothing came back.
+    Refused,
+}
+
+/// A connection that a pod opens to an example's server, and what must come of it.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    pub from: Pod,
+    /// Who answers, as the examples' servers say it: `ledger of cluster-a`.
+    pub server: &'static str,
+    pub address: IpAddr,
+    pub verdict: Verdict,
+}
+
+/// Connections to every address of a server.
+pub fn connections(
+    from: &[Pod],
+    server: &'static str,
+    addresses: &[IpAddr],
+    verdict: Verdict,
+) -> impl Iterator<Item = Connection> {
+    from.iter().flat_map(move |from| {
+        addresses.iter().map(move |&address| Connection {
+            from: from.clone(),
+            server,
+            address,
+            verdict,
+        })
+    })
+}
+
+impl Connection {
+    /// Opens it. Anything but an answer of the right server, or silence, is a fault of the rig.
+    fn open(&self) -> Result<Verdict, String> {
+        let host = match self.address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        };
+        let url = format!("http://{host}:5432/");
+        let output = run(&[
+            "kubectl",
+            "--context",
+            self.from.cluster,
+            "exec",
+            "--namespace",
+            &self.from.namespace,
+            &self.from.name,
+            "--",
+            "wget",
+            "-q",
+            "-O",
+            "-",
+            "-T",
+            PROBE_SECONDS,
+            &url,
+        ]);
+        let (answer, complaint) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        if output.status.success() && answer.trim_end() == self.server {
+            return Ok(Verdict::Allowed);
+        }
+        if answer.is_empty() && complaint.contains("timed out") {
+            return Ok(Verdict::Refused);
+        }
+        Err(format!("{} → {url}: {answer}{complaint}", self.from))
+    }
+
+    /// Opens it and says what is wrong with the outcome.
+    fn complaint(&self) -> Option<String> {
+        match self.open() {
+            Ok(verdict) if verdict == self.verdict => None,
+            Ok(verdict) => Some(format!(
+                "{} → {} at {}: {verdict:?}, not {:?}",
+                self.from, self.server, self.address, self.verdict
+            )),
+            Err(fault) => Some(fault),
+        }
+    }
+}
+
+/// All connections end as they must, at once or soon after a change; then they must do so once more.
+pub async fn soon(what: &str, connections: Vec<Connection>) {
+    assert!(!connections.is_empty(), "{what}: nothing to open");
+    let done = until(SOON, async || {
+        let wrong = all(&connections);
+        Ok(match wrong.first() {
+            None => Look::Done(()),
+            Some(first) => Look::NotYet(format!(
+                "{what}: {} of {} connections: {first}",
+                wrong.len(),
+                connections.len()
+            )),
+        })
+    });
+    done.await.unwrap_or_else(|error| panic!("{error:#}"));
+    let wrong = all(&connections);
+    assert!(wrong.is_empty(), "{what}, and then no more: {wrong:#?}");
+    println!("{what}: {} connections", connections.len());
+}
+
+/// Opens all, a few at a time, and says what is wrong.
+fn all(connections: &[Connection]) -> Vec<String> {
+    const AT_A_TIME: usize = 8;
+    connections
+        .chunks(AT_A_TIME)
+        .flat_map(|chunk| {
+            std::thread::scope(|scope| {
+                let running: Vec<_> = chunk
+                    .iter()
+                    .map(|connection| scope.spawn(|| connection.complaint()))
+                    .collect();
+                running
+                    .into_iter()
+                    .filter_map(|thread| thread.join().unwrap())
+                    .collect::<Vec<_>>()
+            })
+        })
+        .collect()
+}
