@@ -47,9 +47,10 @@ make_node_network() {
         net "$netns" ip "-$family" route add default via "$(api_address 1 "$family")"
     done
     every_node route_from "$netns" "$c" "$n"
+    route_from $fabric 0 0 "$c" "$n"
 }
 
-# route_from NETNS OWN-C OWN-N C N: from there to the pods of another node.
+# route_from NETNS OWN-C OWN-N C N: from there to the pods of another node; the fabric itself is node 0 of cluster 0.
 route_from() {
     local family
     [ "$2/$3" = "$4/$5" ] && return

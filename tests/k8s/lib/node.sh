@@ -64,6 +64,8 @@ cgroupDriver: cgroupfs
 cgroupRoot: /$(cgroup_name "$c" "$n")
 failCgroupV1: false
 failSwapOn: false
+clusterDomain: cluster.local
+clusterDNS: [$(dns_service "$c" "$(first_family)")]
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 oomScoreAdj: 0
 imageGCHighThresholdPercent: 100
@@ -84,7 +86,7 @@ END
 images() {
     local name
     until ctr version >/dev/null 2>&1; do sleep 0.1; done
-    for name in pause agnhost busybox; do
+    for name in pause coredns agnhost busybox; do
         ctr --namespace k8s.io images ls -q "name==$(cat "$assets/images/$name.name")" | grep -q . ||
             ctr --namespace k8s.io images import "$assets/images/$name.tar"
     done

@@ -77,6 +77,7 @@ node_pods() { [ "$3" = 4 ] && echo "10.$1.$2.0/24" || echo "fd00:$1:$2::/64"; }
 cluster_pods() { [ "$2" = 4 ] && echo "10.$1.0.0/16" || echo "fd00:$1::/32"; }
 cluster_services() { [ "$2" = 4 ] && echo "10.$((95 + $1)).0.0/16" || echo "fd00:$((95 + $1))::/112"; }
 first_service() { [ "$2" = 4 ] && echo "10.$((95 + $1)).0.1" || echo "fd00:$((95 + $1))::1"; }
+dns_service() { [ "$2" = 4 ] && echo "10.$((95 + $1)).0.10" || echo "fd00:$((95 + $1))::a"; }
 first_family() { local all; all=$(families); echo "${all%% *}"; }
 api_url() {
     local address; address=$(api_address "$1" "$(first_family)")
