@@ -10,16 +10,19 @@ use proto::syntax::is_dns_subdomain;
 use std::path::{Path, PathBuf};
 use tracing::level_filters::LevelFilter;
 
+mod check;
 mod explain;
 pub mod first_packet;
 mod lint;
 mod offline;
 pub mod switches;
 
+use crate::check::command::Check;
 use crate::diff::Diff;
 use crate::explain::Explain;
 use crate::lint::command::Lint;
 use crate::matrix::Matrix;
+use check::CheckFlags;
 use explain::ExplainFlags;
 use first_packet::{FirstPacket, FirstPacketFlags};
 use lint::LintFlags;
@@ -35,6 +38,9 @@ Examples:
 
   Against a hub that runs with --insecure, for a trial:
       enforcer run --hub http://127.0.0.1:7443 --cluster cluster-a --node node-1 --kubeconfig ~/.kube/config
+
+  What this node lacks or has too much of:
+      enforcer check
 
   What this node enforces:
       curl localhost:9444/ruleset
@@ -75,6 +81,8 @@ enum Command {
     Run(RunFlags),
     /// Remove all that is Bailey's from this node's kernel, and nothing else; refuses while an enforcer runs
     Cleanup(LogFlags),
+    /// Say what this node lacks or has too much of: kernel parts, sysctls, other policy engines; changes nothing
+    Check(CheckFlags),
     /// Judge every pod of some manifests against every pod: needs no cluster and no root
     Matrix(MatrixFlags),
     /// Say why a connection between two ends of some manifests is allowed or refused: needs no cluster and no root
@@ -173,6 +181,8 @@ pub enum Task {
     Run(Config),
     /// Remove what is ours.
     Cleanup(Log),
+    /// Look at the node.
+    Check(Check),
     /// Judge manifests.
     Matrix(Matrix),
     /// Say why a connection is allowed or refused.
@@ -285,6 +295,7 @@ impl CommandLine {
         match self.command {
             Command::Run(flags) => Ok(Task::Run(flags.validate()?)),
             Command::Cleanup(flags) => Ok(Task::Cleanup(flags.validate()?)),
+            Command::Check(flags) => Ok(Task::Check(flags.validate())),
             Command::Matrix(flags) => Ok(Task::Matrix(flags.validate())),
             Command::Explain(flags) => Ok(Task::Explain(flags.validate())),
             Command::Lint(flags) => Ok(Task::Lint(flags.validate())),

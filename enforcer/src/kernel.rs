@@ -9,10 +9,12 @@ mod nft;
 mod probe;
 mod read;
 mod socket;
+mod survey;
 
 pub use message::Malformed;
 pub use probe::Missing;
 pub use socket::{Errno, Fault, SocketError};
+pub use survey::survey;
 
 use crate::plan::{Plan, TableChange};
 use crate::ruleset::{Direction, Element, Set, SetName, TableFamily};

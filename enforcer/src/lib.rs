@@ -13,6 +13,7 @@
 //! changes nothing in the kernel.
 
 pub mod admin;
+pub mod check;
 pub mod compile;
 pub mod config;
 pub mod dataplane;

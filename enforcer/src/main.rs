@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use enforcer::config::{CommandLine, Task};
-use enforcer::{Unfit, diff, explain, lint, matrix, screen, stderr};
+use enforcer::{Unfit, check, diff, explain, lint, matrix, screen, stderr};
 use std::process::ExitCode;
 
 /// The exit code for a command line, a file it names, manifests or a kernel that are not fit.
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             stderr::log(&log);
             ended(enforcer::cleanup().map(|()| ExitCode::SUCCESS), 1)
         }
+        Task::Check(asked) => ended(check::command::run(&asked), UNFIT),
         Task::Matrix(matrix) => ended(matrix::run(&matrix), UNFIT),
         Task::Explain(explain) => ended(explain::run(&explain), UNFIT),
         Task::Lint(asked) => ended(lint::command::run(&asked), UNFIT),

@@ -13,6 +13,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use refused::Refused;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::hash::Hash;
 
 pub use refused::Read;
 
@@ -30,6 +32,15 @@ pub struct ClusterLabel {
 pub struct KindLabel {
     /// Its word.
     pub kind: &'static str,
+}
+
+/// The labels that name what `enforcer check` finds.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct FindingLabel {
+    /// The rule.
+    pub rule: &'static str,
+    /// How bad it is.
+    pub severity: String,
 }
 
 /// The label that names why packets were dropped before any policy judged them.
@@ -115,6 +126,7 @@ pub struct Metrics {
     pub(crate) apply_seconds: Histogram,
     pub(crate) pod_starts: PodStarts,
     pub(crate) clusters: Family<ClusterLabel, Gauge>,
+    pub(crate) findings: Family<FindingLabel, Gauge>,
     dropped: Family<ReasonLabel, Counter>,
 }
 
@@ -124,12 +136,6 @@ impl Metrics {
     pub fn new(registry: &mut Registry, read: Read) -> Self {
         registry.register_collector(Box::new(Refused::new(read)));
         let registry = registry.sub_registry_with_prefix("bailey_enforcer");
-        let refused_pieces = Family::default();
-        registry.register(
-            "policy_pieces_refused",
-            "Pieces of NetworkPolicies that are not in force, by kind",
-            refused_pieces.clone(),
-        );
         let dropped = Family::<ReasonLabel, Counter>::default();
         for why in WhyDropped::ALL {
             // At 0, so that a first packet is seen as an increase.
@@ -142,15 +148,13 @@ impl Metrics {
              clusters (node_of_other_cluster); read from the kernel every half minute",
             dropped.clone(),
         );
-        let clusters = Family::default();
-        registry.register(
-            "cluster",
-            "1 for each cluster and the state the hub last said it is in",
-            clusters.clone(),
-        );
         Self {
             policies: gauge(registry, "policies", "NetworkPolicies held"),
-            refused_pieces,
+            refused_pieces: family(
+                registry,
+                "policy_pieces_refused",
+                "Pieces of NetworkPolicies that are not in force, by kind",
+            ),
             isolated_pods: gauge(
                 registry,
                 "isolated_pods",
@@ -185,7 +189,16 @@ impl Metrics {
             ),
             apply_seconds: seconds(registry, "apply", "Time the kernel took to carry out a plan"),
             pod_starts: PodStarts::new(registry),
-            clusters,
+            clusters: family(
+                registry,
+                "cluster",
+                "1 for each cluster and the state the hub last said it is in",
+            ),
+            findings: family(
+                registry,
+                "findings",
+                "What enforcer check finds on this node, by rule and severity; looked for every five minutes",
+            ),
             dropped,
         }
     }
@@ -198,6 +211,16 @@ impl Metrics {
             seen: BTreeSet::new(),
         }
     }
+}
+
+fn family<L: EncodeLabelSet + Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static>(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+) -> Family<L, Gauge> {
+    let family = Family::default();
+    registry.register(name, help, family.clone());
+    family
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {

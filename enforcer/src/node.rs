@@ -5,6 +5,7 @@
 
 mod links;
 
+use crate::check::facts::Link;
 use crate::kernel::Bridges;
 use crate::links::Links;
 use crate::machine::Input;
@@ -100,6 +101,19 @@ pub async fn list_links() -> Result<Links, Error> {
     tokio::select! {
         () = connection => Err(Error::Closed),
         listed = links::list(&handle) => listed,
+    }
+}
+
+/// All links, with what `enforcer check` asks of them, once.
+///
+/// # Errors
+/// If the kernel refuses to tell.
+pub async fn survey_links() -> Result<Vec<Link>, Error> {
+    let (connection, handle, _) = new_connection().map_err(Error::Open)?;
+    let connection = std::pin::pin!(connection);
+    tokio::select! {
+        () = connection => Err(Error::Closed),
+        listed = links::survey(&handle) => listed,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Shell. Every task is in the one [`JoinSet`]; one that ends before it should ends the process, and is named.
 
 use crate::admin;
+use crate::check;
 use crate::config::first_packet::FirstPacket;
 use crate::config::{Config, Kubeconfig, Tls};
 use crate::eventloop::{self, Wires};
@@ -124,6 +125,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
 
     let mut tasks = JoinSet::new();
     let reporter = spawn_subscription(&mut tasks, targets(&hubs, tls)?, &node, again, &inputs);
+    spawn_look(&mut tasks, &first_packet, &metrics);
     spawn_node(&mut tasks, bridges, &inputs);
     spawn_plugin(&mut tasks, first_packet, in_force, &inputs);
     spawn_watches(&mut tasks, &client, &node, follow, inputs);
@@ -132,9 +134,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
         ruleset,
         registry: Arc::new(registry),
     };
-    tasks.spawn(named("the admin server", async move {
-        Ok(admin::serve(listener, source).await?)
-    }));
+    spawn_admin(&mut tasks, listener, source);
     spawn_tellers(&mut tasks, &node, (reporter, reported), (client, asked));
     #[expect(clippy::disallowed_methods, reason = "the shell tells the machine what time it is")]
     let machine = Machine::new(node, Instant::now());
@@ -222,14 +222,24 @@ fn spawn_watches(
     ));
 }
 
+/// Starts what answers who asks this node.
+fn spawn_admin(tasks: &mut Tasks, listener: admin::Listener, source: admin::Source) {
+    tasks.spawn(named("the admin server", async move {
+        Ok(admin::serve(listener, source).await?)
+    }));
+}
+
+/// Starts what looks for faults of the node.
+fn spawn_look(tasks: &mut Tasks, first_packet: &FirstPacket, metrics: &Metrics) {
+    let (nri, findings) = (first_packet.nri.clone().socket(), metrics.findings.clone());
+    tasks.spawn(named("the look at the node", async move {
+        check::watch::run(nri, findings).await;
+        Ok(())
+    }));
+}
+
 /// Starts what follows the node's own addresses and links.
 fn spawn_node(tasks: &mut Tasks, bridges: Bridges, inputs: &mpsc::Sender<Input>) {
-    if bridges == Bridges::Unchecked {
-        tracing::warn!(
-            "this kernel has no nf_tables for the family bridge: a pod on a bridge can send from an address that is not \
-             its own; modprobe nf_tables_bridge, then restart"
-        );
-    }
     let links = inputs.clone();
     tasks.spawn(named("the node's links", async move {
         Ok(node::follow_links(links, bridges).await?)

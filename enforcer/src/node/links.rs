@@ -3,11 +3,12 @@
 //! Shell. What they mean is decided by [`crate::links`].
 
 use super::Error;
+use crate::check::facts::{Link, LinkKind, PerFamily};
 use crate::links::{Index, Interface, Kind, Links, Route, Way};
 use crate::ruleset::LinkName;
 use futures::TryStreamExt;
 use ipnet::IpNet;
-use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage};
+use rtnetlink::packet_route::link::{InfoBridge, InfoData, InfoKind, LinkAttribute, LinkInfo, LinkMessage};
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteType,
 };
@@ -32,6 +33,47 @@ pub(super) async fn list(handle: &Handle) -> Result<Links, Error> {
         }
     }
     Ok(Links::of(&interfaces, &routes))
+}
+
+/// All links, with what `enforcer check` asks of them.
+pub(super) async fn survey(handle: &Handle) -> Result<Vec<Link>, Error> {
+    let mut found = Vec::new();
+    let mut links = handle.link().get().execute();
+    while let Some(message) = links.try_next().await.map_err(Error::List)? {
+        found.extend(interface(&message).map(|interface| Link {
+            name: interface.name.as_str().to_owned(),
+            index: interface.index,
+            bridge: interface.bridge,
+            kind: match interface.kind {
+                Kind::VethToElsewhere => LinkKind::VethToElsewhere,
+                Kind::Bridge => LinkKind::Bridge(seen_on(&message)),
+                Kind::Other => LinkKind::Other,
+            },
+        }));
+    }
+    Ok(found)
+}
+
+/// Whether a bridge's own switches let iptables and nf_tables see its packets.
+fn seen_on(message: &LinkMessage) -> PerFamily {
+    let mut seen = PerFamily::default();
+    let infos = message.attributes.iter().filter_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => Some(infos),
+        _ => None,
+    });
+    for info in infos.flatten() {
+        let LinkInfo::Data(InfoData::Bridge(switches)) = info else {
+            continue;
+        };
+        for switch in switches {
+            match switch {
+                InfoBridge::NfCallIpTables(on) => seen.v4 = *on,
+                InfoBridge::NfCallIp6Tables(on) => seen.v6 = *on,
+                _ => {}
+            }
+        }
+    }
+    seen
 }
 
 fn interface(message: &LinkMessage) -> Option<Interface> {

@@ -5,6 +5,7 @@
 mod foreign;
 mod netns;
 mod packets;
+mod survey;
 
 use enforcer::kernel::{Bridges, Errno, Fault, Kernel, KernelError, Missing};
 use enforcer::plan::{Actual, Plan, Sweep, plan};

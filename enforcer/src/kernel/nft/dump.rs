@@ -21,6 +21,9 @@ const MSG_GETSET: u16 = 10;
 const MSG_GETSETELEM: u16 = 13;
 const MSG_GETOBJ: u16 = 19;
 
+/// `NFPROTO_UNSPEC`.
+const FAMILY_ALL: u8 = 0;
+
 /// A request for all objects of a kind.
 pub(super) fn dump(message: u16, family: u8, body: impl FnOnce(&mut Body<'_>)) -> Messages {
     let mut messages = Messages::default();
@@ -42,6 +45,42 @@ pub(in crate::kernel) fn list_tables(family: TableFamily) -> Messages {
 /// The name of a table.
 pub(in crate::kernel) fn read_table(payload: &[u8]) -> Result<&str, Malformed> {
     Attributes::of_message(payload)?.text(TABLE_NAME)
+}
+
+/// `nft list tables`, of all families; [`read_any_table`] reads the parts.
+pub(in crate::kernel) fn list_all_tables() -> Messages {
+    dump(MSG_GETTABLE, FAMILY_ALL, |_| {})
+}
+
+/// `nft list chains`, of all families; [`read_any_chain`] reads the parts.
+pub(in crate::kernel) fn list_all_chains() -> Messages {
+    dump(MSG_GETCHAIN, FAMILY_ALL, |_| {})
+}
+
+/// The family and the name of a table, whoever's it is.
+pub(in crate::kernel) fn read_any_table(payload: &[u8]) -> Result<(&'static str, String), Malformed> {
+    let name = Attributes::of_message(payload)?.text(TABLE_NAME)?;
+    Ok((family_of(payload), name.to_owned()))
+}
+
+/// The family, the table and the name of a chain, whoever's it is.
+pub(in crate::kernel) fn read_any_chain(payload: &[u8]) -> Result<(&'static str, String, String), Malformed> {
+    let attributes = Attributes::of_message(payload)?;
+    let (table, chain) = (attributes.text(CHAIN_TABLE)?, attributes.text(CHAIN_NAME)?);
+    Ok((family_of(payload), table.to_owned(), chain.to_owned()))
+}
+
+/// As nft calls the family in a message's header.
+fn family_of(payload: &[u8]) -> &'static str {
+    match payload.first().map(|family| i32::from(*family)) {
+        Some(libc::NFPROTO_INET) => "inet",
+        Some(libc::NFPROTO_IPV4) => "ip",
+        Some(libc::NFPROTO_ARP) => "arp",
+        Some(libc::NFPROTO_NETDEV) => "netdev",
+        Some(libc::NFPROTO_BRIDGE) => "bridge",
+        Some(libc::NFPROTO_IPV6) => "ip6",
+        _ => "unknown",
+    }
 }
 
 /// `nft list chains FAMILY`; [`Chain::parse`] reads the parts. Older kernels do not filter by table, so nor do we.
