@@ -3,7 +3,7 @@
 //! From the ground up: [`netns`] and [`links`] are the kernel's; [`station`] is a host; [`world`] reads manifests;
 //! [`address`], [`layout`] and [`fabric`] make the network that they describe; [`sctp`], [`sockets`] and [`probe`] send
 //! packets through it, between the ends and by the probes of all that judges traffic. [`process`], [`programs`], [`launch`], [`cluster`] and [`control`] run the real programs on it; [`direct`] has
-//! their rules without them. [`setup`] puts all together for the commands [`demo`], [`up`], [`matrix`] and [`bench`].
+//! their rules without them. [`runtime`] is a container runtime to them. [`setup`] puts all together for the commands [`demo`], [`up`], [`matrix`] and [`bench`].
 //!
 //! All of it is gone when the process is, however it ends; nothing outside the lab's own network namespaces changes, but
 //! for [`doors`].
@@ -28,6 +28,7 @@ pub mod netns;
 pub mod probe;
 pub mod process;
 pub mod programs;
+pub mod runtime;
 pub mod scene;
 pub mod sctp;
 pub mod settle;

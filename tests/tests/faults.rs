@@ -16,6 +16,8 @@ mod addresses;
 mod cleanup;
 #[path = "faults/clusters.rs"]
 mod clusters;
+#[path = "faults/first_packet.rs"]
+mod first_packet;
 #[path = "faults/hubs.rs"]
 mod hubs;
 #[path = "faults/kernel_state.rs"]

@@ -276,6 +276,7 @@ impl Asked {
             (Ok(false) | Err(_), Late::Refuse) => Answer::Refused,
         };
         let waited = begin.elapsed();
+        tracing::debug!(%pod, ?waited, ?answer, "answered the container runtime");
         // Not told in time where the event loop is what is late; then it would hold up this answer too.
         let answered = Answered { pod, waited, answer };
         let _counted_or_not = self.inputs.try_send(Input::Runtime(Event::Answered(answered)));

@@ -1,0 +1,266 @@
+//! The enforcer as a plugin of a container runtime: the runtime is a fake that speaks NRI, the machine is this test.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking; clippy sees tests here only inside #[test]"
+)]
+
+use enforcer::machine::Input;
+use enforcer::nri::message::{Event as SandboxEvent, LinuxNamespace, LinuxPodSandbox, PodSandbox};
+use enforcer::nri::{ANSWER_WITHIN, Late, Plugin};
+use enforcer::sandbox::{Answer, Event, InForce, PodName, Sandbox};
+use std::sync::Arc;
+use std::time::Instant;
+use tempfile::TempDir;
+use tests::lab::runtime::{REQUEST_TIMEOUT, Runtime};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// A plugin, its machine's ends, and the folder that its socket is in.
+struct Stage {
+    folder: TempDir,
+    inputs: mpsc::Receiver<Input>,
+    in_force: watch::Sender<InForce>,
+    plugin: JoinHandle<()>,
+}
+
+impl Stage {
+    fn new(late: Late) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (sender, inputs) = mpsc::channel(16);
+        let (in_force, published) = watch::channel(InForce::default());
+        let plugin = Plugin {
+            socket: folder.path().join("nri.sock"),
+            late,
+            inputs: sender,
+            in_force: published,
+        };
+        let plugin = tokio::spawn(async move { drop(plugin.run(fastrand::Rng::with_seed(1)).await) });
+        Self {
+            folder,
+            inputs,
+            in_force,
+            plugin,
+        }
+    }
+
+    fn runtime(&self) -> Runtime {
+        Runtime::listen(&self.folder.path().join("nri.sock")).unwrap()
+    }
+
+    async fn hears(&mut self) -> Event {
+        match self.inputs.recv().await {
+            Some(Input::Runtime(event)) => event,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn isolate(&self, id: &str) {
+        self.in_force.send_replace(InForce::new([id.into()].into()));
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.plugin.abort();
+    }
+}
+
+/// A sandbox as containerd tells of it.
+fn told(name: &str, namespaces: &[&str]) -> PodSandbox {
+    let text = |pairs: &[(&str, &str)]| {
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect()
+    };
+    PodSandbox {
+        id: format!("id of {name}"),
+        name: name.to_owned(),
+        uid: "uid".to_owned(),
+        namespace: "x".to_owned(),
+        labels: text(&[
+            ("app", "web"),
+            ("io.kubernetes.pod.name", name),
+            ("io.kubernetes.pod.namespace", "x"),
+            ("io.kubernetes.pod.uid", "uid"),
+        ]),
+        annotations: text(&[(
+            "kubernetes.io/config.source",
+            if name == "static" { "file" } else { "api" },
+        )]),
+        linux: Some(LinuxPodSandbox {
+            namespaces: namespaces
+                .iter()
+                .map(|kind| LinuxNamespace {
+                    r#type: (*kind).to_owned(),
+                })
+                .collect(),
+        }),
+        ips: ["10.0.0.1", "fd00::1", "", "::ffff:10.0.0.2"]
+            .map(str::to_owned)
+            .to_vec(),
+    }
+}
+
+/// The same as the machine should hear it.
+fn heard(name: &str, addresses: &[&str]) -> Sandbox {
+    Sandbox {
+        id: format!("id of {name}").into(),
+        pod: PodName {
+            namespace: "x".into(),
+            name: name.into(),
+        },
+        uid: "uid".into(),
+        is_static: name == "static",
+        labels: Arc::new([("app".into(), "web".into())].into()),
+        addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+    }
+}
+
+const BOTH: [&str; 2] = ["10.0.0.1", "fd00::1"];
+
+#[tokio::test]
+async fn a_plugin_hears_of_all_sandboxes_and_says_what_it_wants_to_be_told() {
+    let mut stage = Stage::new(Late::Allow);
+    assert!(matches!(stage.hears().await, Event::Absent(_)));
+    for each_by_itself in [false, true] {
+        let runtime = stage.runtime();
+        let sandboxes = [
+            told("web", &["network", "ipc"]),
+            told("host", &["ipc"]),
+            told("static", &[]),
+        ];
+        let plugin = runtime.plugin(&sandboxes, each_by_itself).await.unwrap();
+        assert_eq!((plugin.name.as_str(), plugin.events), ("10-bailey", 0b111));
+        let synced = Event::Synced {
+            runtime: "runtime-of-the-lab v2".to_owned(),
+            sandboxes: vec![heard("web", &BOTH), heard("host", &[]), heard("static", &BOTH)],
+        };
+        assert_eq!(stage.hears().await, synced);
+        drop(plugin);
+        assert!(matches!(stage.hears().await, Event::Lost(_)));
+        drop(runtime);
+    }
+}
+
+/// More than one frame, and more than what is read ahead.
+#[tokio::test]
+async fn a_long_message_is_taken_whole() {
+    let mut stage = Stage::new(Late::Allow);
+    assert!(matches!(stage.hears().await, Event::Absent(_)));
+    let runtime = stage.runtime();
+    let mut long = told("web", &[]);
+    long.annotations.insert("long".to_owned(), "x".repeat(300_000));
+    let _plugin = runtime.plugin(&[long], false).await.unwrap();
+    let Event::Synced { sandboxes, .. } = stage.hears().await else {
+        panic!("all sandboxes are heard of first");
+    };
+    assert_eq!(sandboxes, [heard("web", &BOTH)]);
+}
+
+/// S79: The runtime waits until the pod is isolated; of a pod on the host network there is nothing to wait for.
+#[tokio::test]
+async fn a_runtime_is_answered_when_the_pod_is_isolated() {
+    let mut stage = Stage::new(Late::Refuse);
+    assert!(matches!(stage.hears().await, Event::Absent(_)));
+    let runtime = stage.runtime();
+    let plugin = runtime.plugin(&[], false).await.unwrap();
+    assert!(matches!(stage.hears().await, Event::Synced { .. }));
+    for by_state_change in [false, true] {
+        let pod = told("web", &["network"]);
+        let asked = async {
+            match by_state_change {
+                true => plugin.change(SandboxEvent::RunPodSandbox, &pod).await,
+                false => plugin.run(&pod).await,
+            }
+        };
+        let isolated = async {
+            assert_eq!(stage.hears().await, Event::Started(heard("web", &BOTH)));
+            stage.isolate("id of another");
+            tokio::task::yield_now().await;
+            assert!(stage.inputs.try_recv().is_err(), "it is not answered yet");
+            stage.isolate("id of web");
+            let Event::Answered(answered) = stage.hears().await else {
+                panic!("it is told that it was answered");
+            };
+            (answered.pod, answered.answer)
+        };
+        let (asked, answered) = tokio::join!(asked, isolated);
+        asked.unwrap();
+        assert_eq!(answered, (heard("web", &[]).pod, Answer::InForce));
+        match by_state_change {
+            true => plugin.change(SandboxEvent::StopPodSandbox, &pod).await.unwrap(),
+            false => plugin.stop(&pod).await.unwrap(),
+        }
+        assert_eq!(stage.hears().await, Event::Stopped("id of web".into()));
+        stage.in_force.send_replace(InForce::default());
+    }
+    plugin.run(&told("host", &["ipc"])).await.unwrap();
+    assert!(stage.inputs.try_recv().is_err());
+}
+
+/// A pod that is never isolated is let start, or not, before the runtime would give the plugin up.
+#[tokio::test]
+async fn a_runtime_is_answered_in_time_although_the_pod_is_not_isolated() {
+    for (late, answer) in [(Late::Allow, Answer::Allowed), (Late::Refuse, Answer::Refused)] {
+        let mut stage = Stage::new(late);
+        assert!(matches!(stage.hears().await, Event::Absent(_)));
+        let runtime = stage.runtime();
+        let plugin = runtime.plugin(&[], false).await.unwrap();
+        assert!(matches!(stage.hears().await, Event::Synced { .. }));
+        #[expect(clippy::disallowed_methods, reason = "what is measured is time")]
+        let begin = Instant::now();
+        let asked = plugin.run(&told("web", &["network"])).await;
+        let took = begin.elapsed();
+        assert!((ANSWER_WITHIN..REQUEST_TIMEOUT).contains(&took), "{took:?}");
+        assert_eq!(stage.hears().await, Event::Started(heard("web", &BOTH)));
+        let Event::Answered(answered) = stage.hears().await else {
+            panic!("it is told that it was late");
+        };
+        assert_eq!(answered.answer, answer);
+        assert!(answered.waited >= ANSWER_WITHIN);
+        match late {
+            Late::Allow => asked.unwrap(),
+            Late::Refuse => assert_eq!(
+                asked.unwrap_err().to_string(),
+                "RunPodSandbox: NetworkPolicies of this pod are not in force after 1.5 s (enforcer --nri-late refuse)"
+            ),
+        }
+    }
+}
+
+/// The plugin finds a runtime that comes back, whatever the one before broke off in.
+#[tokio::test]
+async fn a_runtime_that_comes_back_is_found() {
+    let mut stage = Stage::new(Late::Allow);
+    assert!(matches!(stage.hears().await, Event::Absent(_)));
+    let runtime = stage.runtime();
+    let plugin = runtime.plugin(&[], false).await.unwrap();
+    assert!(matches!(stage.hears().await, Event::Synced { .. }));
+    let pod = told("web", &["network"]);
+    let asked = plugin.run(&pod);
+    let ends = async {
+        assert_eq!(stage.hears().await, Event::Started(heard("web", &BOTH)));
+    };
+    tokio::select! {
+        answered = asked => panic!("it is answered: {answered:?}"),
+        () = ends => {}
+    }
+    drop((plugin, runtime));
+    // What is left of the answer may be heard before.
+    let reason = loop {
+        if let Event::Lost(reason) = stage.hears().await {
+            break reason;
+        }
+    };
+    assert!(reason.contains("nri.sock: "), "{reason}");
+    let runtime = stage.runtime();
+    let _plugin = runtime.plugin(&[pod], false).await.unwrap();
+    let sandboxes = loop {
+        if let Event::Synced { sandboxes, .. } = stage.hears().await {
+            break sandboxes;
+        }
+    };
+    assert_eq!(sandboxes, [heard("web", &BOTH)]);
+}
