@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 mod command_line;
+pub mod members;
 pub use command_line::CommandLine;
 
 /// How log lines are written.
@@ -30,6 +31,8 @@ pub enum Task {
     Serve(Config),
     /// Write a trial PKI.
     Certs(certs::Order),
+    /// Add, list or remove members.
+    Members(members::MembersTask),
 }
 
 /// All that a serving hub is told. Validated; read from nowhere else.

@@ -37,6 +37,7 @@ pub mod handle;
 pub mod inventory;
 pub mod log;
 pub mod machine;
+pub mod members;
 pub mod metrics;
 pub mod numbers;
 mod parts;

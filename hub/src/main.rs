@@ -1,10 +1,11 @@
 //! The program `hub`: command line, signals, exit code.
 
 use clap::Parser;
+use hub::config::members::MembersTask;
 use hub::config::{CommandLine, Config, Security, Task};
 use hub::server::StartError;
 use hub::shutdown::{Shutdown, Trigger};
-use hub::{certs, file_limit, stderr};
+use hub::{certs, file_limit, members, stderr};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     match CommandLine::parse().into_task() {
         Ok(Task::Serve(config)) => serve(config),
         Ok(Task::Certs(order)) => write_certs(order),
+        Ok(Task::Members(task)) => manage_members(task),
         Err(error) => refuse(&error.into()),
     }
 }
@@ -28,6 +30,24 @@ fn write_certs(order: certs::Order) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => refuse(&error.into()),
+    }
+}
+
+/// Exit code for a command that did all but what it was not to do.
+const PARTLY: u8 = 3;
+
+#[tokio::main(flavor = "current_thread")]
+async fn manage_members(task: MembersTask) -> ExitCode {
+    // Fails only where one is installed already, which is this one: ring is the only provider that is linked.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match members::run(task, &mut std::io::stdout()).await {
+        Ok(members::Done::All) => ExitCode::SUCCESS,
+        Ok(members::Done::ButLabels) => ExitCode::from(PARTLY),
+        Err(error) if error.is_wrong_use() => refuse(&error.into()),
+        Err(error) => {
+            eprintln!("hub: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

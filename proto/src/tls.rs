@@ -75,10 +75,13 @@ pub enum TlsError {
 
 /// What the files hold, as bytes: a change of any of them is a change.
 #[derive(PartialEq, Eq)]
-struct Contents {
-    certificate: Vec<u8>,
-    key: Vec<u8>,
-    ca: Vec<u8>,
+pub struct Contents {
+    /// Of [`Files::certificate`].
+    pub certificate: Vec<u8>,
+    /// Of [`Files::key`].
+    pub key: Vec<u8>,
+    /// Of [`Files::ca`].
+    pub ca: Vec<u8>,
 }
 
 /// What the files hold, understood.
@@ -89,16 +92,22 @@ struct Material {
     own: Peer,
 }
 
-async fn read(files: &Files) -> Result<Contents, TlsError> {
-    let read = async |path: &Path| {
-        let bytes = tokio::fs::read(path).await;
-        bytes.map_err(|error| TlsError::Read(path.to_owned(), error))
-    };
-    Ok(Contents {
-        certificate: read(&files.certificate).await?,
-        key: read(&files.key).await?,
-        ca: read(&files.ca).await?,
-    })
+impl Contents {
+    /// Reads the files, whatever they hold.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub async fn read(files: &Files) -> Result<Self, TlsError> {
+        let read = async |path: &Path| {
+            let bytes = tokio::fs::read(path).await;
+            bytes.map_err(|error| TlsError::Read(path.to_owned(), error))
+        };
+        Ok(Self {
+            certificate: read(&files.certificate).await?,
+            key: read(&files.key).await?,
+            ca: read(&files.ca).await?,
+        })
+    }
 }
 
 fn parse(files: &Files, contents: &Contents) -> Result<Material, TlsError> {
@@ -143,7 +152,15 @@ fn provider() -> Arc<CryptoProvider> {
 /// # Errors
 /// If they make no configuration, or the certificate is a hub's.
 pub async fn client_config(files: &Files) -> Result<ClientConfig, TlsError> {
-    let material = parse(files, &read(files).await?)?;
+    client_config_of(files, &Contents::read(files).await?)
+}
+
+/// The same of what was read already; `files` only names it.
+///
+/// # Errors
+/// Likewise.
+pub fn client_config_of(files: &Files, contents: &Contents) -> Result<ClientConfig, TlsError> {
+    let material = parse(files, contents)?;
     if material.own.name.role == Role::Hub {
         return Err(TlsError::WrongRole {
             path: files.certificate.clone(),
@@ -232,7 +249,7 @@ impl ServerTls {
     /// # Errors
     /// If the files make no configuration.
     pub async fn open(files: Files) -> Result<(Arc<Self>, impl Future<Output = ()> + Send + 'static), TlsError> {
-        let contents = read(&files).await?;
+        let contents = Contents::read(&files).await?;
         let accepting = ArcSwap::from_pointee(server_config(&files, &contents)?);
         let tls = Arc::new(Self { files, accepting });
         let watch = Arc::clone(&tls).watch(contents);
@@ -267,7 +284,7 @@ impl ServerTls {
     }
 
     async fn look(&self, seen: &mut Contents) -> Look {
-        let contents = match read(&self.files).await {
+        let contents = match Contents::read(&self.files).await {
             Ok(contents) => contents,
             Err(error) => return Look::Wrong(error),
         };

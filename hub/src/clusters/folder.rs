@@ -72,6 +72,11 @@ pub fn is_kubeconfig(name: &str) -> bool {
     stem(name).is_some()
 }
 
+/// The cluster that a file of this name is the kubeconfig of.
+pub fn cluster_of(name: &str) -> Option<ClusterName> {
+    ClusterName::new(stem(name)?).ok()
+}
+
 fn stem(name: &str) -> Option<&str> {
     let stem = EXTENSIONS.iter().find_map(|extension| name.strip_suffix(extension));
     stem.filter(|_| !name.starts_with('.'))

@@ -1,5 +1,6 @@
 //! The command line as clap reads it.
 
+use super::members::MembersCommand;
 use super::{Config, ConfigError, LogFormat, Security, Task, log_filter, readable, security};
 use crate::certs;
 use crate::ranges::{PodRange, PodRanges};
@@ -71,6 +72,9 @@ enum Command {
     /// Write a trial PKI: a CA, and certificates for the hub, for readers and for enforcers
     #[command(after_help = CERTS_EXAMPLES)]
     Certs(CertsFlags),
+    /// Add, list or remove member clusters
+    #[command(subcommand)]
+    Members(MembersCommand),
 }
 
 #[derive(Args, Debug)]
@@ -226,6 +230,7 @@ impl CommandLine {
                 hub_names,
                 days,
             })),
+            Some(Command::Members(command)) => Ok(Task::Members(command.into_task()?)),
         }
     }
 }

@@ -24,6 +24,7 @@ fn meaning(line: &str) -> String {
         Ok(command_line) => match command_line.into_task() {
             Ok(Task::Serve(config)) => format!("{config:#?}"),
             Ok(Task::Certs(order)) => format!("{order:#?}"),
+            Ok(Task::Members(task)) => format!("{task:#?}"),
             Err(error) => error.to_string(),
         },
         Err(error) => error.to_string(),
@@ -133,6 +134,160 @@ fn an_order_of_certificates() {
                 days: 7,
             }"#]],
     );
+}
+
+#[test]
+fn what_becomes_of_members() {
+    check(
+        "members add --id cluster-b --context b --hub-context a --server https://10.0.0.2:6443/ --token-duration 90d \
+         --label-namespaces --overwrite -n net",
+        expect![[r#"
+            Add(
+                Order {
+                    id: cluster-b,
+                    namespace: "net",
+                    kubeconfig: None,
+                    context: "b",
+                    hub_context: "a",
+                    server: Some(
+                        "https://10.0.0.2:6443",
+                    ),
+                    server_ca: None,
+                    lifetime: For(
+                        7776000s,
+                    ),
+                    rotate: false,
+                    replace: false,
+                    labelling: Overwrite,
+                    mode: Act,
+                },
+            )"#]],
+    );
+    check(
+        "members list --hub https://hub.example:7443 --hub-ca DIR/ca.crt --tls-cert DIR/hub.crt --tls-key DIR/hub.key \
+         --format json",
+        expect![[r#"
+            List(
+                Order {
+                    namespace: "bailey",
+                    kubeconfig: None,
+                    hub_context: None,
+                    hub: Some(
+                        https://hub.example:7443/,
+                    ),
+                    files: Some(
+                        Files {
+                            certificate: "DIR/hub.crt",
+                            key: "DIR/hub.key",
+                            ca: "DIR/ca.crt",
+                        },
+                    ),
+                    format: Json,
+                },
+            )"#]],
+    );
+    check(
+        "members remove --id cluster-b --hub-context a --context b --unlabel-namespaces --dry-run --kubeconfig DIR/k",
+        expect![[r#"
+            Remove(
+                Order {
+                    id: cluster-b,
+                    namespace: "bailey",
+                    kubeconfig: Some(
+                        "DIR/k",
+                    ),
+                    context: Some(
+                        "b",
+                    ),
+                    hub_context: "a",
+                    labels: Go,
+                    mode: DryRun,
+                },
+            )"#]],
+    );
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "most of them are what is said")]
+fn what_is_wrong_about_members_is_said() {
+    let add = "members add --id b --context b --hub-context a";
+    for (line, expected) in [
+        (
+            add.replace("--id b", "--id b/c"),
+            expect![[r#"
+            error: invalid value 'b/c' for '--id <ID>': "b/c" is no cluster id: it must be a label value of 1 to 63 characters, letters, digits, '-', '_' and '.', beginning and ending with a letter or digit
+
+            For more information, try '--help'.
+        "#]],
+        ),
+        (
+            format!("{add} -n x.y"),
+            expect![[r#"
+            error: invalid value 'x.y' for '--namespace <NAME>': no name of a namespace: lower-case letters, digits and '-'
+
+            For more information, try '--help'.
+        "#]],
+        ),
+        (
+            format!("{add} --server 10.0.0.2:6443"),
+            expect![[r#"
+            error: invalid value '10.0.0.2:6443' for '--server <URL>': expected https://HOST:PORT, for example https://10.0.0.2:6443
+
+            For more information, try '--help'.
+        "#]],
+        ),
+        (
+            format!("{add} --token-duration 5m"),
+            expect![[r#"
+            error: invalid value '5m' for '--token-duration <TIME>': expected a time of at least 10 minutes: a number with m, h or d, for example 24h or 90d
+
+            For more information, try '--help'.
+        "#]],
+        ),
+        (
+            format!("{add} --token-duration 1y"),
+            expect![[r#"
+            error: invalid value '1y' for '--token-duration <TIME>': expected a time of at least 10 minutes: a number with m, h or d, for example 24h or 90d
+
+            For more information, try '--help'.
+        "#]],
+        ),
+        (
+            format!("{add} --overwrite"),
+            expect![[r#"
+            error: the following required arguments were not provided:
+              --label-namespaces"#]],
+        ),
+        (
+            format!("{add} --dry-run --rotate"),
+            expect!["error: the argument '--dry-run' cannot be used with '--rotate'"],
+        ),
+        (
+            "members list --hub hub.example:7443".to_owned(),
+            expect![[r#"
+            error: invalid value 'hub.example:7443' for '--hub <URL>': expected https://HOST:PORT, or http:// for a hub with --insecure
+
+            For more information, try '--help'.
+        "#]],
+        ),
+        (
+            "members list --tls-cert DIR/hub.crt".to_owned(),
+            expect![[r#"
+            error: the following required arguments were not provided:
+              --tls-key <FILE>
+              --hub-ca <FILE>"#]],
+        ),
+        (
+            "members remove --id b --hub-context a --unlabel-namespaces".to_owned(),
+            expect![[r#"
+                error: the following required arguments were not provided:
+                  --context <CONTEXT>"#]],
+        ),
+    ] {
+        let said = meaning(&line);
+        let said = said.split("\n\nUsage").next().unwrap_or_default();
+        expected.assert_eq(said);
+    }
 }
 
 #[test]

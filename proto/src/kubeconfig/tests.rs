@@ -219,7 +219,7 @@ async fn a_cluster_is_told_by_its_kube_system_namespace() {
         uid 2f6b
         the namespace kube-system has no UID
         what answered is no API server: expected value at line 1 column 1
-        the API server refused get namespaces (403): grant get, list and watch on namespaces (it says: forbidden)
+        the API server refused get namespaces (403): grant get on namespaces (it says: forbidden)
         the API server is unreachable: invalid peer certificate: UnknownIssuer"#]]
     .assert_eq(&lines.join("\n"));
 }

@@ -63,7 +63,7 @@ async fn a_client_accepts_only_a_hub_of_its_own() {
         (expired, "certificate expired"),
         (impostor, "BadSignature"),
     ] {
-        let material = parse(&files, &read(&files).await.unwrap()).unwrap();
+        let material = parse(&files, &Contents::read(&files).await.unwrap()).unwrap();
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -99,7 +99,7 @@ async fn new_files_are_taken_and_wrong_ones_are_not() {
     let pki = Pki::new();
     let files = pki.issue_uri("hub", "bailey://test/hub", Validity::Now);
     let (server, _watch) = ServerTls::open(files.clone()).await.unwrap();
-    let mut seen = read(&files).await.unwrap();
+    let mut seen = Contents::read(&files).await.unwrap();
     let first = server.accepting();
     assert!(matches!(server.look(&mut seen).await, Look::Same));
 

@@ -181,12 +181,13 @@ fn excerpt(body: &[u8]) -> Status {
 /// What follows from a refusal, and what a person can do about it.
 pub fn explain(verb: &str, kind: Kind, code: u16, status: &Status) -> Stop {
     let Kind { group, plural, .. } = kind;
+    let verbs = if verb == "get" { "get" } else { "list and watch" };
     let advice = match code {
         410 => return Stop::Expired,
         401 => "renew the token or client certificate of the kubeconfig".to_owned(),
         403 => match group {
-            "" => format!("grant get, list and watch on {plural}"),
-            _ => format!("grant get, list and watch on {plural}.{group}"),
+            "" => format!("grant {verbs} on {plural}"),
+            _ => format!("grant {verbs} on {plural}.{group}"),
         },
         404 => "is this the address of a Kubernetes API server?".to_owned(),
         429 | 500.. => "it is overloaded, starting or broken".to_owned(),

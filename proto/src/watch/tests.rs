@@ -502,7 +502,7 @@ async fn refusals_are_told_once_per_reason_and_are_no_empty_list() {
     ];
     check(script, 9, expect![[r#"
         ? /api/v1/namespaces  watch=true allowWatchBookmarks=true sendInitialEvents=true resourceVersionMatch=NotOlderThan resourceVersion=
-        ! lost: the API server refused watch namespaces (403): grant get, list and watch on namespaces (it says: namespaces is forbidden)
+        ! lost: the API server refused watch namespaces (403): grant list and watch on namespaces (it says: namespaces is forbidden)
         ? /api/v1/namespaces  watch=true allowWatchBookmarks=true sendInitialEvents=true resourceVersionMatch=NotOlderThan resourceVersion=
         ? /api/v1/namespaces  watch=true allowWatchBookmarks=true sendInitialEvents=true resourceVersionMatch=NotOlderThan resourceVersion=
         ! lost: the API server refused watch namespaces (401): renew the token or client certificate of the kubeconfig (it says: Unauthorized)
@@ -516,7 +516,7 @@ async fn refusals_are_told_once_per_reason_and_are_no_empty_list() {
         ! synced ["a"]
         ! lost: the API server refused watch namespaces (500): it is overloaded, starting or broken (it says: etcd is away)
         ? /api/v1/namespaces  watch=true allowWatchBookmarks=true resourceVersion=5
-        ! lost: the API server refused watch namespaces (403): grant get, list and watch on namespaces (it says: namespaces is forbidden)
+        ! lost: the API server refused watch namespaces (403): grant list and watch on namespaces (it says: namespaces is forbidden)
         ? /api/v1/namespaces  watch=true allowWatchBookmarks=true resourceVersion=5
         ! heard
     "#]]).await;

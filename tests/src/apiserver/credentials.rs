@@ -21,7 +21,7 @@ pub enum Role {
 }
 
 /// The verbs with which one watches.
-const READ: &[&str] = &["get", "list", "watch"];
+const READ: &[&str] = &["list", "watch"];
 
 impl Role {
     /// All of them.
@@ -49,7 +49,7 @@ impl Role {
     pub fn rules(self) -> &'static [(&'static str, &'static [&'static str], &'static [&'static str])] {
         match self {
             Role::Admin => &[("*", &["*"], &["*"])],
-            Role::Hub => &[("", &["pods", "namespaces"], READ)],
+            Role::Hub => &[("", &["pods", "namespaces"], READ), ("", &["namespaces"], &["get"])],
             Role::Enforcer => &[
                 ("", &["pods", "namespaces"], READ),
                 ("networking.k8s.io", &["networkpolicies"], READ),

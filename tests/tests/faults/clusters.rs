@@ -92,7 +92,7 @@ fn whatever_is_wrong_with_a_cluster_is_named_once_and_the_others_go_on() {
             html SYNCING pods: the server's answer to list pods makes no sense: expected value at line 1 column 1; namespaces: the server's answer to list namespaces makes no sense: expected value at line 1 column 1
             outside SYNCING outside.yaml: users["u"].user.tokenFile: "/etc/hostname" is outside the kubeconfig's folder: put the file beside it, or its content into it
             provider SYNCING provider.yaml: users["u"].user.auth-provider: starts a program, and a kubeconfig is data here: use a token or a client certificate instead
-            refusing SYNCING pods: the API server refused watch pods (403): grant get, list and watch on pods (it says: pods is forbidden: User "bailey-hub" cannot watch resource "pods" in API group "" at the cluster scope)
+            refusing SYNCING pods: the API server refused watch pods (403): grant list and watch on pods (it says: pods is forbidden: User "bailey-hub" cannot watch resource "pods" in API group "" at the cluster scope)
             twin SYNCING the cluster behind this kubeconfig is b already (same UID of namespace kube-system): one cluster, one id; remove one of the two kubeconfigs
             yaml SYNCING yaml.yaml: it is no kubeconfig: wrong YAML, or a field of the wrong type, at line 1 column 1"#]].assert_eq(&shown().await);
 
