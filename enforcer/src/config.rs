@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tracing::level_filters::LevelFilter;
 
 mod check;
+mod cleanup;
 mod explain;
 pub mod first_packet;
 mod lint;
@@ -23,11 +24,16 @@ use crate::explain::Explain;
 use crate::lint::command::Lint;
 use crate::matrix::Matrix;
 use check::CheckFlags;
+pub use cleanup::Cleanup;
+use cleanup::CleanupFlags;
 use explain::ExplainFlags;
 use first_packet::{FirstPacket, FirstPacketFlags};
 use lint::LintFlags;
 use offline::{DiffFlags, MatrixFlags};
 use switches::SwitchFlags;
+
+/// Where an enforcer answers unless told otherwise.
+const ADMIN: &str = "127.0.0.1:9444";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,7 +86,7 @@ enum Command {
     /// Enforce on this node until stopped; what is enforced stays in force afterwards
     Run(RunFlags),
     /// Remove all that is Bailey's from this node's kernel, and nothing else; refuses while an enforcer runs
-    Cleanup(LogFlags),
+    Cleanup(CleanupFlags),
     /// Say what this node lacks or has too much of: kernel parts, sysctls, other policy engines; changes nothing
     Check(CheckFlags),
     /// Judge every pod of some manifests against every pod: needs no cluster and no root
@@ -134,7 +140,7 @@ struct RunFlags {
         long,
         value_name = "ADDR",
         env = "BAILEY_ENFORCER_ADMIN",
-        default_value = "127.0.0.1:9444"
+        default_value = ADMIN
     )]
     admin: admin::Address,
 
@@ -180,7 +186,7 @@ pub enum Task {
     /// Enforce.
     Run(Config),
     /// Remove what is ours.
-    Cleanup(Log),
+    Cleanup(Cleanup),
     /// Look at the node.
     Check(Check),
     /// Judge manifests.

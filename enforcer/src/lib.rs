@@ -47,6 +47,8 @@ pub mod status;
 pub mod stderr;
 pub mod switches;
 
+mod cleanup;
 mod run;
 
-pub use run::{Unfit, cleanup, run};
+pub use cleanup::cleanup;
+pub use run::{Unfit, run};

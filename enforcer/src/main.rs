@@ -23,9 +23,9 @@ fn main() -> ExitCode {
             stderr::log(&config.log);
             ended(enforcer::run(config).map(|()| ExitCode::SUCCESS), 1)
         }
-        Task::Cleanup(log) => {
-            stderr::log(&log);
-            ended(enforcer::cleanup().map(|()| ExitCode::SUCCESS), 1)
+        Task::Cleanup(cleanup) => {
+            stderr::log(&cleanup.log);
+            ended(enforcer::cleanup(cleanup).map(|()| ExitCode::SUCCESS), 1)
         }
         Task::Check(asked) => ended(check::command::run(&asked), UNFIT),
         Task::Matrix(matrix) => ended(matrix::run(&matrix), UNFIT),

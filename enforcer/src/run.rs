@@ -51,7 +51,7 @@ impl fmt::Display for Unfit {
 
 impl std::error::Error for Unfit {}
 
-fn unfit(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
+pub(crate) fn unfit(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
     anyhow::Error::new(Unfit(format!("{:#}", anyhow::Error::new(error))))
 }
 
@@ -69,18 +69,8 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     result
 }
 
-/// Removes all that is ours from this node's kernel.
-///
-/// # Errors
-/// [`Unfit`] if an enforcer runs, or the kernel has no netfilter to clean; otherwise what the kernel refused.
-pub fn cleanup() -> anyhow::Result<()> {
-    let _lock = Lock::take().map_err(refusal)?;
-    Kernel::open().map_err(unfit)?.cleanup()?;
-    tracing::info!("nothing of Bailey is left in this node's kernel");
-    Ok(())
-}
-
-fn refusal(error: lock::Error) -> anyhow::Error {
+/// An enforcer that runs already makes this node unfit for another; that the system refuses a lock is something else.
+pub(crate) fn refusal(error: lock::Error) -> anyhow::Error {
     match error {
         lock::Error::Held { .. } => unfit(error),
         lock::Error::Refused(_) => error.into(),

@@ -1,12 +1,13 @@
 //! An enforcer that is stopped leaves its protection; `enforcer cleanup` takes it away, and nothing else.
 
 use super::foreign;
-use super::rig::{Rig, in_lab, node, programs};
+use super::rig::{Rig, in_lab, node, programs, wait_until};
 use super::traffic;
 use enforcer::offline::ends::Verdict;
 use std::process::ExitStatus;
+use tests::lab::admin::Admin;
 use tests::lab::layout::Layout;
-use tests::lab::process::Program;
+use tests::lab::process::{Child, Program};
 
 #[test]
 fn a_stopped_enforcer_protects_until_cleanup_which_leaves_what_is_not_ours() {
@@ -50,16 +51,51 @@ fn a_stopped_enforcer_protects_until_cleanup_which_leaves_what_is_not_ours() {
     });
 }
 
+/// With `--stay` it is ready when the node is clean, and no enforcer starts until it is stopped: so a DaemonSet of it cleans
+/// every node before it is removed.
+#[test]
+fn a_cleanup_that_stays_is_ready_when_the_node_is_clean_and_keeps_enforcers_away() {
+    in_lab(Layout::Bridge, async |rig| {
+        let cleaned = node("a/node-1");
+        rig.control.stop_enforcer(&cleaned).await.unwrap();
+        let socket = rig.control.folder().node(&cleaned).join("cleanup.sock");
+        let flags = ["--stay".to_owned(), format!("--admin=unix:{}", socket.display())];
+        let mut staying = start_cleanup(rig, &flags);
+        wait_until("the cleanup to be ready", async || {
+            staying.check_alive().unwrap();
+            Admin::Unix(socket.clone()).is_ready().await.is_ok()
+        })
+        .await;
+        rig.judge("a/x/stranger", "a/x/db", Verdict::Allowed).await;
+
+        let (status, said) = cleanup(rig).await;
+        assert_eq!(status.code(), Some(2), "{said}");
+        assert!(
+            said.contains(&format!("another Bailey enforcer (pid {})", staying.pid())),
+            "{said}"
+        );
+        let status = staying.terminate().await;
+        assert_eq!(status.and_then(|status| status.code()), Some(0));
+
+        rig.control.start_enforcer(&rig.lab.fabric, &cleaned).unwrap();
+        rig.becomes("a/x/stranger", "a/x/db", Verdict::Refused).await;
+    });
+}
+
 /// `enforcer cleanup` on the node of the database: how it ends, and what it says.
 async fn cleanup(rig: &Rig<'_>) -> (ExitStatus, String) {
-    let log = rig.control.folder().log("cleanup");
+    let mut cleanup = start_cleanup(rig, &[]);
+    let status = cleanup.ended().await.unwrap();
+    (status, std::fs::read_to_string(cleanup.log()).unwrap())
+}
+
+fn start_cleanup(rig: &Rig<'_>, flags: &[String]) -> Child {
     let program = Program {
         name: "enforcer cleanup".to_owned(),
         binary: programs().enforcer.clone(),
-        arguments: vec!["cleanup".to_owned()],
-        log: log.clone(),
+        arguments: [&["cleanup".to_owned()], flags].concat(),
+        log: rig.control.folder().log("cleanup"),
     };
     let station = rig.lab.fabric.node(&node("a/node-1")).unwrap();
-    let status = program.start(station.netns()).unwrap().ended().await.unwrap();
-    (status, std::fs::read_to_string(log).unwrap())
+    program.start(station.netns()).unwrap()
 }
