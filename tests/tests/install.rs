@@ -14,6 +14,8 @@ use tests::assets;
 
 #[path = "install/choices.rs"]
 mod choices;
+#[path = "install/cluster_label.rs"]
+mod cluster_label;
 #[path = "install/refused.rs"]
 mod refused;
 
