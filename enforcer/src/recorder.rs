@@ -101,7 +101,7 @@ impl Recorder<'_> {
                             %policy,
                             reason,
                             "cannot write an Event on a NetworkPolicy, which would tell its author of void pieces: grant \
-                             this enforcer's ServiceAccount create on events, as deploy/cluster-access.yaml does"
+                             this enforcer's ServiceAccount create on events, as deploy/kustomize/base/enforcer/rbac.yaml does"
                         );
                     }
                     return;
