@@ -67,6 +67,13 @@ impl Netns {
     }
 }
 
+impl From<OwnedFd> for Netns {
+    /// One that somebody else has made; nothing checks that it is one.
+    fn from(descriptor: OwnedFd) -> Self {
+        Self(descriptor)
+    }
+}
+
 impl AsFd for Netns {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

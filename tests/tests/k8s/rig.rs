@@ -7,6 +7,10 @@ use std::process::{Command, Output};
 use std::time::Duration;
 use tests::lab::wait::{Look, until};
 
+/// The rig's clusters.
+pub const A: &str = "cluster-a";
+pub const B: &str = "cluster-b";
+
 /// Within what a change must show on every node; what it takes is measured elsewhere.
 pub const SOON: Duration = Duration::from_secs(20);
 
@@ -16,6 +20,39 @@ const PROBE_SECONDS: &str = "2";
 /// Of this repository, which the README's commands take for granted.
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The rig's folder.
+#[expect(clippy::disallowed_methods, reason = "a rig is known by its environment")]
+fn folder() -> PathBuf {
+    std::env::var("BAILEY_RIG")
+        .expect("BAILEY_RIG names no rig: run this by tests/k8s/run or tests/k8s/desk")
+        .into()
+}
+
+/// The root of the file system that a pod's node has.
+pub fn node_root(pod: &Pod) -> PathBuf {
+    let file = folder().join(pod.cluster).join(&pod.node).join("pid");
+    let pid = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    PathBuf::from(format!("/proc/{}/root", pid.split_whitespace().next().unwrap()))
+}
+
+/// Where a node's network namespace is: that of cluster-a/node-1 is called bailey-a-1.
+pub fn node_netns(cluster: &str, node: &str) -> PathBuf {
+    let (letter, number) = (
+        cluster.strip_prefix("cluster-").unwrap(),
+        node.strip_prefix("node-").unwrap(),
+    );
+    PathBuf::from(format!("/run/netns/bailey-{letter}-{number}"))
+}
+
+/// A client of a cluster's API server, as its administrator.
+pub async fn client(cluster: &str) -> kube::Client {
+    let kubeconfig = kube::config::Kubeconfig::read_from(folder().join(cluster).join("kubeconfig")).unwrap();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default())
+        .await
+        .unwrap();
+    kube::Client::try_from(config).unwrap()
 }
 
 /// Runs a command line, in words, in the repository.

@@ -2,17 +2,15 @@
 //! by pod addresses and by Services; and what happens to a story when its pods, namespaces and clusters change.
 
 use super::rig::Verdict::{Allowed, Refused};
-use super::rig::{Connection, Pod, connections, kubectl, pod, pods, service, soon};
+use super::rig::{A, B, Connection, Pod, connections, kubectl, pod, pods, service, soon};
 use std::net::IpAddr;
 
-const A: &str = "cluster-a";
-const B: &str = "cluster-b";
-
 /// The examples' pods, ready, with no policy in force.
-struct Examples;
+pub struct Examples;
 
 impl Examples {
-    fn start() -> Self {
+    /// Applies them, and waits.
+    pub fn start() -> Self {
         for cluster in [A, B] {
             kubectl(cluster, "delete networkpolicy --all-namespaces --all");
             kubectl(cluster, &format!("apply -f deploy/examples/{cluster}.yaml"));
@@ -26,7 +24,8 @@ impl Examples {
         Self
     }
 
-    fn apply(&self, story: u8) {
+    /// Applies a story's policy.
+    pub fn apply(&self, story: u8) {
         kubectl(A, &format!("apply -f deploy/examples/story-{story}.yaml"));
     }
 }
