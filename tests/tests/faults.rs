@@ -28,3 +28,5 @@ mod restarts;
 mod rig;
 #[path = "faults/traffic.rs"]
 mod traffic;
+#[path = "faults/upgrade.rs"]
+mod upgrade;

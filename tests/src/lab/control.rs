@@ -124,6 +124,11 @@ impl Control {
         hub_address()
     }
 
+    /// What is started from now on is these; what runs stays as it is.
+    pub fn use_programs(&mut self, programs: Programs) {
+        self.programs = programs;
+    }
+
     /// `kill -9` of the hub.
     pub async fn kill_hub(&mut self) {
         self.hub.kill().await;

@@ -126,8 +126,6 @@ pub fn enforcer_program(programs: &Programs, folder: &Folder, node: &NodeName) -
             flag("tls-key", folder.pki(&format!("{certificate}.key"))),
             flag("hub-ca", folder.pki("ca.crt")),
             format!("--admin=unix:{}", folder.admin(node).display()),
-            // A container runtime of this machine is no part of the lab.
-            "--nri=off".to_owned(),
         ]
         .into_iter()
         .chain(programs.enforcer_switches())
