@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How long a cluster's first lists may take before the hub is ready without them: a cluster that is down must not keep
-/// a restarted hub from serving the others.
+/// How long first lists may take, from when the hub knows its first cluster, before it is ready without them: a cluster
+/// that is down must not keep a restarted hub from serving the others, nor one that joins take a hub away from them.
 pub const FIRST_LIST_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The hub at one moment.
@@ -67,9 +67,11 @@ impl Survey {
         }
     }
 
-    /// Whether enforcers can be sent here: every known cluster was listed once, or has had its time.
+    /// Whether enforcers can be sent here: every known cluster was listed once, or the hub has had its time.
     pub fn is_ready(&self) -> bool {
-        !self.clusters.is_empty() && self.clusters.iter().all(ClusterSurvey::is_ready)
+        let listed = |cluster: &ClusterSurvey| cluster.state != ClusterState::Syncing;
+        self.clusters.iter().any(ClusterSurvey::has_had_its_time)
+            || !self.clusters.is_empty() && self.clusters.iter().all(listed)
     }
 }
 
@@ -102,8 +104,8 @@ fn alarms(inventory: &Inventory, id: &ClusterName) -> BTreeMap<&'static str, usi
 }
 
 impl ClusterSurvey {
-    fn is_ready(&self) -> bool {
-        self.state != ClusterState::Syncing || self.known_for >= FIRST_LIST_DEADLINE
+    fn has_had_its_time(&self) -> bool {
+        self.known_for >= FIRST_LIST_DEADLINE
     }
 }
 
@@ -133,7 +135,7 @@ impl fmt::Display for ClusterSurvey {
         if let Some(age) = self.age {
             write!(f, ", last heard {:.1} s ago", age.as_secs_f64())?;
         }
-        if self.state == ClusterState::Syncing && self.is_ready() {
+        if self.state == ClusterState::Syncing && self.has_had_its_time() {
             write!(
                 f,
                 ", its first list did not come within {} s",

@@ -49,6 +49,17 @@ fn a_hub_is_ready_when_every_cluster_was_listed_or_has_had_its_time() {
     .assert_eq(&late.to_string());
 }
 
+/// Or a member that is added with a wrong address would take the hub's Service its only end away for a minute.
+#[test]
+fn a_ready_hub_stays_so_when_a_cluster_joins_that_cannot_be_listed() {
+    let now = some_instant();
+    let mut inventory = Inventory::default();
+    join(&mut inventory, "a", now);
+    let later = now + FIRST_LIST_DEADLINE;
+    inventory.refuse(&cluster("cluster-b"), "cluster-b.yaml: no YAML".to_owned(), later);
+    assert!(Survey::new(&inventory, REVISION, later).is_ready());
+}
+
 #[test]
 fn what_was_left_out_of_objects_is_counted() {
     let now = some_instant();
