@@ -1,4 +1,4 @@
-//! `hub certs`: a trial PKI as files, so that nobody needs openssl to try mutual TLS.
+//! `hub certs`: a trial PKI as files and Secrets, so that nobody needs openssl to try mutual TLS.
 //!
 //! One CA signs a certificate for the hub, one for people who query it, and one per cluster or node for enforcers. A
 //! later run keeps the CA and issues the certificates it is told to anew. Meant for trials and small installations:
@@ -6,7 +6,7 @@
 
 use ca::Ca;
 use leaf::leafs;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -16,7 +16,9 @@ mod ca;
 mod leaf;
 mod order;
 mod pair;
+mod secrets;
 pub use order::{HubName, Node, Order, TrustDomain};
+pub use secrets::{Delivery, MemberContext, Print, deliver, service_names};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -124,24 +126,34 @@ pub fn issue(order: Order, now: SystemTime) -> Result<Issued, Error> {
     Ok(Issued { order, items })
 }
 
-impl fmt::Display for Issued {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Issued {
+    /// What became of each certificate, for people.
+    pub fn summary(&self) -> String {
         let out = self.order.out.display();
+        let mut text = format!("A trial PKI in {out}, each certificate as NAME.crt and NAME.key:\n");
         let width = self.items.iter().map(|item| item.name.len()).max().unwrap_or(0);
-        writeln!(f, "A trial PKI in {out}, each certificate as NAME.crt and NAME.key:")?;
         for Item { name, outcome, subject } in &self.items {
             let outcome = match outcome {
                 Outcome::Kept => "kept",
                 Outcome::New => "new",
                 Outcome::Renewed => "renewed",
             };
-            writeln!(f, "  {name:width$}  {outcome:7}  {subject}")?;
+            let _ = writeln!(text, "  {name:width$}  {outcome:7}  {subject}");
         }
-        writeln!(
-            f,
-            "All but the CA are valid for {} days; run this again to renew them.",
-            self.order.days
-        )?;
+        let days = self.order.days;
+        let _ = writeln!(
+            text,
+            "All but the CA are valid for {days} days; run this again to renew them."
+        );
+        text
+    }
+}
+
+/// The summary, and what to run next where files are used as they are.
+impl fmt::Display for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let out = self.order.out.display();
+        f.write_str(&self.summary())?;
         writeln!(f, "\nNext, start the hub and ask it:")?;
         writeln!(
             f,

@@ -215,12 +215,20 @@ impl Feed {
         let events = watch(self.client.clone(), Selection::All, Pace::default());
         let mut events = std::pin::pin!(events);
         let mut uid = None;
+        let mut said = false;
         while let Some(event) = events.next().await {
-            if may_be_another(&event)
-                && let Ok(found) = cluster_uid(&self.client).await
-                && *uid.get_or_insert_with(|| Arc::clone(&found)) != found
-            {
-                return Ended::Replaced(self.cluster, self.connection);
+            if may_be_another(&event) {
+                match cluster_uid(&self.client).await {
+                    Ok(found) if *uid.get_or_insert_with(|| Arc::clone(&found)) != found => {
+                        return Ended::Replaced(self.cluster, self.connection);
+                    }
+                    Ok(_) => said = false,
+                    Err(_) if said => {}
+                    Err(reason) => {
+                        said = true;
+                        tracing::warn!(cluster = %self.cluster, %reason, "whether the same cluster answers cannot be told");
+                    }
+                }
             }
             let input = Input::Observed {
                 cluster: self.cluster.clone(),

@@ -29,8 +29,8 @@ pub enum LogFormat {
 pub enum Task {
     /// Serve.
     Serve(Config),
-    /// Write a trial PKI.
-    Certs(certs::Order),
+    /// Write a trial PKI, and bring it where it belongs.
+    Certs(certs::Order, certs::Delivery),
     /// Add, list or remove members.
     Members(members::MembersTask),
 }

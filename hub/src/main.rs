@@ -15,22 +15,41 @@ const WRONG_USE: u8 = 2;
 fn main() -> ExitCode {
     match CommandLine::parse().into_task() {
         Ok(Task::Serve(config)) => serve(config),
-        Ok(Task::Certs(order)) => write_certs(order),
+        Ok(Task::Certs(order, delivery)) => write_certs(order, delivery),
         Ok(Task::Members(task)) => manage_members(task),
         Err(error) => refuse(&error.into()),
     }
 }
 
-fn write_certs(order: certs::Order) -> ExitCode {
+#[tokio::main(flavor = "current_thread")]
+async fn write_certs(order: certs::Order, delivery: certs::Delivery) -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "certificates begin and end by the wall clock")]
     let now = std::time::SystemTime::now();
-    match certs::issue(order, now) {
-        Ok(issued) => {
-            print!("{issued}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => refuse(&error.into()),
+    match certs::issue(order.clone(), now) {
+        Ok(issued) if delivery.print == Some(certs::Print::Stdout) => eprint!("{}", issued.summary()),
+        Ok(issued) if delivery.is_wanted() => print!("{}", issued.summary()),
+        Ok(issued) => print!("{issued}"),
+        Err(error) => return refuse(&error.into()),
     }
+    install_provider();
+    match certs::deliver(&order, &delivery, &mut std::io::stdout()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error),
+    }
+}
+
+/// For the connections to API servers.
+fn install_provider() {
+    // Fails only where one is installed already, which is this one: ring is the only provider that is linked.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn fail(error: members::Error) -> ExitCode {
+    if error.is_wrong_use() {
+        return refuse(&error.into());
+    }
+    eprintln!("hub: {error}");
+    ExitCode::FAILURE
 }
 
 /// Exit code for a command that did all but what it was not to do.
@@ -38,16 +57,11 @@ const PARTLY: u8 = 3;
 
 #[tokio::main(flavor = "current_thread")]
 async fn manage_members(task: MembersTask) -> ExitCode {
-    // Fails only where one is installed already, which is this one: ring is the only provider that is linked.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    install_provider();
     match members::run(task, &mut std::io::stdout()).await {
         Ok(members::Done::All) => ExitCode::SUCCESS,
         Ok(members::Done::ButLabels) => ExitCode::from(PARTLY),
-        Err(error) if error.is_wrong_use() => refuse(&error.into()),
-        Err(error) => {
-            eprintln!("hub: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(error),
     }
 }
 

@@ -17,21 +17,22 @@ use std::fmt;
 use std::io::{self, Write};
 
 pub mod add;
-mod api;
+pub(crate) mod api;
 mod ask;
-mod context;
+pub(crate) mod context;
 mod grant;
 mod held;
 mod labels;
 pub mod list;
-mod manifest;
-mod object;
-mod pem;
+pub(crate) mod manifest;
+pub(crate) mod object;
+pub(crate) mod pem;
 mod probe;
 pub mod remove;
 mod table;
 mod tokens;
 
+pub(crate) use grant::namespace;
 pub use tokens::Lifetime;
 
 /// Why a command did not do what it should. What it did before stands, and it may be run again.
@@ -105,7 +106,7 @@ pub enum Mode {
 
 /// What became of a step, for people.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Outcome {
+pub(crate) enum Outcome {
     Created,
     Changed,
     Unchanged,
@@ -130,7 +131,7 @@ impl fmt::Display for Outcome {
 }
 
 /// Says of a step what became of it.
-fn tell(out: &mut dyn Write, outcome: Outcome, what: &dyn fmt::Display, note: &str) -> io::Result<()> {
+pub(crate) fn tell(out: &mut dyn Write, outcome: Outcome, what: &dyn fmt::Display, note: &str) -> io::Result<()> {
     match note {
         "" => writeln!(out, "  {outcome:9}  {what}"),
         note => writeln!(out, "  {outcome:9}  {:45}  {note}", what.to_string()),

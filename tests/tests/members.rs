@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use site::{Site, delete, read, write};
 use std::path::Path;
 use std::process::Stdio;
-use tests::apiserver::Role;
+use tests::apiserver::{Lists, Role};
 use tests::assets;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -449,6 +449,162 @@ async fn manifests_make_what_the_command_makes_and_harm_is_refused() {
     assert_eq!(read(&site.hub_client().await, clusters).await, applied);
 
     refusals(&site).await;
+}
+
+/// The API server of `b` pages its lists: then each right is used.
+#[tokio::test]
+async fn each_right_of_the_hub_is_needed() {
+    let site = Site::start_with(Lists::Paged).await;
+    site.run(ADD).await;
+    site.mount().await;
+    let b = site.b.client().await.unwrap();
+    let hub = site.hub().await;
+    hub.becomes("cluster-b", "LIVE").await;
+    let path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/bailey-hub";
+    let whole = read(&b, path).await["rules"].take();
+    let mut said = Vec::new();
+    for (rule, resource, verb) in each(&whole) {
+        write(
+            &b,
+            "PATCH",
+            path,
+            &json!({"rules": without(&whole, (rule, &resource, &verb))}),
+        )
+        .await;
+        // A hub that begins now has to do everything.
+        let reason = match verb.as_str() {
+            "get" => site.uid_is_refused().await,
+            _ => {
+                let hub = site.hub().await;
+                let member = hub.until("cluster-b", is_refused).await;
+                format!(
+                    "{} {}",
+                    member["state"].as_str().unwrap(),
+                    member["reason"].as_str().unwrap()
+                )
+            }
+        };
+        let reason = reason.split(" (it says").next().unwrap();
+        said.push(format!("without {verb} on {resource}: {reason}"));
+    }
+    expect![[r#"
+        without list on pods: SYNCING pods: the API server refused list pods (403): grant list and watch on pods
+        without watch on pods: SYNCING pods: the API server refused watch pods (403): grant list and watch on pods
+        without list on namespaces: SYNCING namespaces: the API server refused list namespaces (403): grant list and watch on namespaces
+        without watch on namespaces: SYNCING namespaces: the API server refused watch namespaces (403): grant list and watch on namespaces
+        without get on namespaces: the API server refused get namespaces (403): grant get on namespaces"#]].assert_eq(&said.join("\n"));
+}
+
+fn is_refused(member: &Value) -> bool {
+    member["reason"].as_str().is_some_and(|reason| reason.contains("(403)"))
+}
+
+/// Each right of rules: the rule, the resource and the verb.
+fn each(rules: &Value) -> Vec<(usize, String, String)> {
+    let words = |value: &Value| -> Vec<String> { serde_json::from_value(value.clone()).unwrap() };
+    let rules = rules.as_array().unwrap().iter().enumerate();
+    let rights = rules.flat_map(|(rule, rights)| {
+        let verbs = words(&rights["verbs"]);
+        let resources = words(&rights["resources"]);
+        resources.into_iter().flat_map(move |resource| {
+            let verbs = verbs.clone().into_iter();
+            verbs.map(move |verb| (rule, resource.clone(), verb))
+        })
+    });
+    rights.collect()
+}
+
+/// Rules without one right.
+fn without(rules: &Value, (rule, resource, verb): (usize, &str, &str)) -> Value {
+    let mut rules = rules.as_array().unwrap().clone();
+    let mut rest = rules[rule].clone();
+    rest["resources"] = json!([resource]);
+    for (words, word) in [(&mut rest, verb), (&mut rules[rule], resource)] {
+        let field = if word == verb { "verbs" } else { "resources" };
+        words[field].as_array_mut().unwrap().retain(|one| one != word);
+    }
+    rules.push(rest);
+    rules.retain(|rule| rule["verbs"] != json!([]) && rule["resources"] != json!([]));
+    rules.into()
+}
+
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "most of them are what is answered")]
+async fn certificates_become_secrets_and_are_renewed() {
+    let site = Site::start().await;
+    let line = "certs --out DIR/pki --days 1 --hub-context hub --context cluster-b=b --secrets DIR/manifests";
+    expect![[r#"
+        A trial PKI in DIR/pki, each certificate as NAME.crt and NAME.key:
+          ca                 new      Bailey trial CA of bailey.local; keep ca.key to yourself
+          hub                new      bailey://bailey.local/hub, localhost, 127.0.0.1, ::1, bailey-hub.bailey.svc, bailey-hub.bailey.svc.cluster.local, bailey-hub.bailey.svc.clusterset.local
+          reader             new      bailey://bailey.local/reader
+          cluster-cluster-b  new      bailey://bailey.local/cluster/cluster-b
+        All but the CA are valid for 1 days; run this again to renew them.
+        Secrets in DIR/manifests, keys among them; for kubectl apply -f:
+          bailey-hub-tls.yaml                       bailey://bailey.local/hub
+          bailey-reader-tls.yaml                    bailey://bailey.local/reader
+          bailey-enforcer-tls.cluster-b.yaml        bailey://bailey.local/cluster/cluster-b
+        hub (context hub, https://HUB)
+          created    Namespace bailey
+          created    Secret bailey/bailey-hub-tls                   bailey://bailey.local/hub
+          created    Secret bailey/bailey-reader-tls                bailey://bailey.local/reader
+        cluster-b (context b, https://B)
+          created    Namespace bailey
+          created    Secret bailey/bailey-enforcer-tls              bailey://bailey.local/cluster/cluster-b
+        Pods that have them mounted take them up within two minutes, without a restart.
+    "#]].assert_eq(&site.certs(line).await);
+    let hub_tls = "/api/v1/namespaces/bailey/secrets/bailey-hub-tls";
+    let first = read(&site.hub_client().await, hub_tls).await;
+    assert_eq!(first["type"], "kubernetes.io/tls");
+    // The manifests say the same, and a hub that has the Secrets mounted is asked with the other of them.
+    for (cluster, name) in [("hub", "bailey-hub-tls"), ("b", "bailey-enforcer-tls.cluster-b")] {
+        let manifest = site.path(&format!("manifests/{name}.yaml"));
+        let kubeconfig = site.path(&format!("{cluster}.kubeconfig"));
+        kubectl(&kubeconfig, &["diff", "-f", &manifest.to_string_lossy()], "").await;
+    }
+    let hub = site.hub().await;
+    let list = format!("list --hub-context hub --hub {}", hub.url());
+    check(
+        &site,
+        &list,
+        expect![[r#"
+        No members. hub members add makes a cluster one.
+        exit code 0
+    "#]],
+    )
+    .await;
+
+    // Renewed, by the same CA.
+    expect![[r#"
+        A trial PKI in DIR/pki, each certificate as NAME.crt and NAME.key:
+          ca                 kept     Bailey trial CA of bailey.local; keep ca.key to yourself
+          hub                renewed  bailey://bailey.local/hub, localhost, 127.0.0.1, ::1, bailey-hub.bailey.svc, bailey-hub.bailey.svc.cluster.local, bailey-hub.bailey.svc.clusterset.local
+          reader             renewed  bailey://bailey.local/reader
+          cluster-cluster-b  renewed  bailey://bailey.local/cluster/cluster-b
+        All but the CA are valid for 1 days; run this again to renew them.
+        Secrets in DIR/manifests, keys among them; for kubectl apply -f:
+          bailey-hub-tls.yaml                       bailey://bailey.local/hub
+          bailey-reader-tls.yaml                    bailey://bailey.local/reader
+          bailey-enforcer-tls.cluster-b.yaml        bailey://bailey.local/cluster/cluster-b
+        hub (context hub, https://HUB)
+          changed    Secret bailey/bailey-hub-tls                   bailey://bailey.local/hub
+          changed    Secret bailey/bailey-reader-tls                bailey://bailey.local/reader
+        cluster-b (context b, https://B)
+          changed    Secret bailey/bailey-enforcer-tls              bailey://bailey.local/cluster/cluster-b
+        Pods that have them mounted take them up within two minutes, without a restart.
+    "#]].assert_eq(&site.certs(line).await);
+    let second = read(&site.hub_client().await, hub_tls).await;
+    assert_eq!(second["data"]["ca.crt"], first["data"]["ca.crt"]);
+    assert_ne!(second["data"]["tls.crt"], first["data"]["tls.crt"]);
+    check(
+        &site,
+        &list,
+        expect![[r#"
+        No members. hub members add makes a cluster one.
+        exit code 0
+    "#]],
+    )
+    .await;
 }
 
 async fn refusals(site: &Site) {

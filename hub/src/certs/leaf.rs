@@ -78,6 +78,16 @@ impl Leaf {
         Ok((certificate.pem(), key.serialize_pem()))
     }
 
+    /// What it is for.
+    pub(super) fn role(&self) -> &Role {
+        &self.name.role
+    }
+
+    /// The URI that says so.
+    pub(super) fn uri(&self) -> String {
+        self.name.to_string()
+    }
+
     /// Its names, for people.
     pub(super) fn subject(&self) -> String {
         let names = self.hub_names.iter().map(HubName::to_string);

@@ -28,7 +28,7 @@ pub(super) fn write(out: &Path, name: &str, certificate: &str, key: &str) -> Res
     Ok(outcome)
 }
 
-fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
+pub(super) fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
     let write = || {
         let folder = path.parent().unwrap_or(Path::new("."));
         // A new temporary file is readable by its owner only, so a key never lies open, not even for a moment.

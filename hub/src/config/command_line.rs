@@ -1,6 +1,6 @@
 //! The command line as clap reads it.
 
-use super::members::MembersCommand;
+use super::members::{MembersCommand, namespace};
 use super::{Config, ConfigError, LogFormat, Security, Task, log_filter, readable, security};
 use crate::certs;
 use crate::ranges::{PodRange, PodRanges};
@@ -41,14 +41,26 @@ Exit codes:
 /// The hub sends what objects say and judges nothing for enforcers; it only answers as they judge.
 const MEANING: &str = "What policies mean, for queries (say the same to all hubs and enforcers of a ClusterSet)";
 
+/// What concerns Secrets alone.
+const AS_SECRETS: &str = "As Secrets";
+
 const CERTS_EXAMPLES: &str = "\
 Examples:
   hub certs --out ./pki --cluster cluster-a --cluster cluster-b
   hub certs --out ./pki --node cluster-a/node-1 --hub-san hub.example.com
+  hub certs --out ./pki --hub-context a --context cluster-a=a --context cluster-b=b
+  hub certs --out ./pki --cluster cluster-b --secrets - | kubeseal >sealed.yaml
 
 Run it again with the same --out to add a cluster or to renew certificates: the
-CA is kept, the others are written anew. Hub and enforcers take renewed files up
-without a restart.";
+CA is kept, the others are written anew. Hub and enforcers take renewed files and
+Secrets up without a restart. The CA is made no Secret of: keep ca.key to
+yourself; to let cert-manager sign with it, make Secret bailey-ca of both files
+for its Issuer (kubectl create secret tls bailey-ca --cert ca.crt --key ca.key).
+
+Enforcers know a hub by the role in its certificate, not by its name, and reach
+it by any address: of a LoadBalancer, a node's port, a pod. What checks names, as
+grpcurl does, needs the name or address in --hub-san. With Secrets the Service's
+names are added, bailey-hub.NAMESPACE.svc and that in .clusterset.local.";
 
 /// The command line.
 #[derive(Parser, Debug)]
@@ -205,6 +217,82 @@ struct CertsFlags {
     /// How long all but the CA are valid
     #[arg(long, env = "BAILEY_HUB_CERTS_DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
     days: u32,
+
+    /// Write the certificates as Secrets as well, into a folder; - prints them, and all else to stderr
+    #[arg(long, value_name = "DIR|-", env = "BAILEY_HUB_CERTS_SECRETS", help_heading = AS_SECRETS)]
+    secrets: Option<certs::Print>,
+
+    /// Context of the hub's cluster: makes the Secrets bailey-hub-tls and bailey-reader-tls there
+    #[arg(long, value_name = "CONTEXT", env = "BAILEY_HUB_CERTS_HUB_CONTEXT", help_heading = AS_SECRETS)]
+    hub_context: Option<String>,
+
+    /// Context of a member: makes the Secret bailey-enforcer-tls there; may be repeated, and stands for --cluster ID
+    #[arg(
+        long = "context",
+        value_name = "ID=CONTEXT",
+        env = "BAILEY_HUB_CERTS_CONTEXTS",
+        value_delimiter = ',',
+        help_heading = AS_SECRETS
+    )]
+    contexts: Vec<certs::MemberContext>,
+
+    /// The user's kubeconfig [default: $KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "FILE", help_heading = AS_SECRETS)]
+    kubeconfig: Option<PathBuf>,
+
+    /// The Secrets' namespace
+    #[arg(
+        long,
+        short,
+        value_name = "NAME",
+        env = "BAILEY_HUB_CERTS_NAMESPACE",
+        default_value = "bailey",
+        value_parser = namespace,
+        help_heading = AS_SECRETS
+    )]
+    namespace: String,
+}
+
+impl CertsFlags {
+    fn into_task(self) -> Task {
+        let Self {
+            out,
+            trust_domain,
+            mut clusters,
+            nodes,
+            mut hub_names,
+            days,
+            secrets,
+            hub_context,
+            contexts,
+            kubeconfig,
+            namespace,
+        } = self;
+        for certs::MemberContext { id, .. } in &contexts {
+            if !clusters.contains(id) {
+                clusters.push(id.clone());
+            }
+        }
+        let delivery = certs::Delivery {
+            namespace,
+            kubeconfig,
+            print: secrets,
+            hub_context,
+            contexts,
+        };
+        if delivery.is_wanted() {
+            hub_names.extend(certs::service_names(&delivery.namespace));
+        }
+        let order = certs::Order {
+            out,
+            trust_domain,
+            clusters,
+            nodes,
+            hub_names,
+            days,
+        };
+        Task::Certs(order, delivery)
+    }
 }
 
 impl CommandLine {
@@ -215,21 +303,7 @@ impl CommandLine {
     pub fn into_task(self) -> Result<Task, ConfigError> {
         match self.command {
             None => Ok(Task::Serve(self.serve.validate()?)),
-            Some(Command::Certs(CertsFlags {
-                out,
-                trust_domain,
-                clusters,
-                nodes,
-                hub_names,
-                days,
-            })) => Ok(Task::Certs(certs::Order {
-                out,
-                trust_domain,
-                clusters,
-                nodes,
-                hub_names,
-                days,
-            })),
+            Some(Command::Certs(flags)) => Ok(flags.into_task()),
             Some(Command::Members(command)) => Ok(Task::Members(command.into_task()?)),
         }
     }

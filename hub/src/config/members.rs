@@ -361,7 +361,7 @@ impl RemoveFlags {
     }
 }
 
-fn namespace(text: &str) -> Result<String, String> {
+pub(super) fn namespace(text: &str) -> Result<String, String> {
     if is_dns_subdomain(text) && !text.contains('.') {
         Ok(text.to_owned())
     } else {

@@ -23,7 +23,8 @@ fn meaning(line: &str) -> String {
     let text = match CommandLine::try_parse_from(arguments) {
         Ok(command_line) => match command_line.into_task() {
             Ok(Task::Serve(config)) => format!("{config:#?}"),
-            Ok(Task::Certs(order)) => format!("{order:#?}"),
+            Ok(Task::Certs(order, delivery)) if delivery.is_wanted() => format!("{order:#?}\n{delivery:#?}"),
+            Ok(Task::Certs(order, _)) => format!("{order:#?}"),
             Ok(Task::Members(task)) => format!("{task:#?}"),
             Err(error) => error.to_string(),
         },
@@ -132,6 +133,58 @@ fn an_order_of_certificates() {
                     ),
                 ],
                 days: 7,
+            }"#]],
+    );
+}
+
+#[test]
+fn an_order_of_secrets() {
+    check(
+        "certs --out DIR/pki --hub-context a --context b=ctx-b -n net --secrets -",
+        expect![[r#"
+            Order {
+                out: "DIR/pki",
+                trust_domain: TrustDomain(
+                    "bailey.local",
+                ),
+                clusters: [
+                    b,
+                ],
+                nodes: [],
+                hub_names: [
+                    Dns(
+                        Ia5String(
+                            "bailey-hub.net.svc",
+                        ),
+                    ),
+                    Dns(
+                        Ia5String(
+                            "bailey-hub.net.svc.cluster.local",
+                        ),
+                    ),
+                    Dns(
+                        Ia5String(
+                            "bailey-hub.net.svc.clusterset.local",
+                        ),
+                    ),
+                ],
+                days: 365,
+            }
+            Delivery {
+                namespace: "net",
+                kubeconfig: None,
+                print: Some(
+                    Stdout,
+                ),
+                hub_context: Some(
+                    "a",
+                ),
+                contexts: [
+                    MemberContext {
+                        id: b,
+                        context: "ctx-b",
+                    },
+                ],
             }"#]],
     );
 }

@@ -179,3 +179,63 @@ async fn files_that_cannot_be_used_are_named() {
     let expected = "hub.crt is the certificate of bailey://test/hub, and an enforcer's or a reader's is needed";
     assert!(error.to_string().ends_with(expected), "{error}");
 }
+
+/// A Secret as the kubelet mounts it: links into a folder that is itself a link, so that all files change at once.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    const NAMES: [&str; 3] = ["tls.crt", "tls.key", "ca.crt"];
+
+    fn new(content: &Files) -> Self {
+        let mounted = Self(tempfile::tempdir().unwrap());
+        mounted.swap(content);
+        for name in Self::NAMES {
+            std::os::unix::fs::symlink(format!("..data/{name}"), mounted.0.path().join(name)).unwrap();
+        }
+        mounted
+    }
+
+    fn files(&self) -> Files {
+        let [certificate, key, ca] = Self::NAMES.map(|name| self.0.path().join(name));
+        Files { certificate, key, ca }
+    }
+
+    fn swap(&self, content: &Files) {
+        let folder = self.0.path();
+        let generation = tempfile::Builder::new().prefix("..").tempdir_in(folder).unwrap().keep();
+        for (name, from) in Self::NAMES
+            .into_iter()
+            .zip([&content.certificate, &content.key, &content.ca])
+        {
+            fs::copy(from, generation.join(name)).unwrap();
+        }
+        let former = fs::canonicalize(folder.join("..data")).ok();
+        std::os::unix::fs::symlink(generation.file_name().unwrap(), folder.join("..data_tmp")).unwrap();
+        fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+        if let Some(former) = former {
+            fs::remove_dir_all(former).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_mounted_secret_that_is_renewed_is_taken_by_both_ends() {
+    let pki = Pki::new();
+    let hub = Mounted::new(&pki.issue("hub", "hub"));
+    let node = Mounted::new(&pki.issue("node", "cluster/a/node/n1"));
+    let (server, _watch) = ServerTls::open(hub.files()).await.unwrap();
+    let mut seen = Contents::read(&hub.files()).await.unwrap();
+    let first = server.accepting();
+    assert!(matches!(server.look(&mut seen).await, Look::Same));
+
+    hub.swap(&pki.issue("hub", "hub"));
+    node.swap(&pki.issue("node", "cluster/a/node/n2"));
+    assert!(matches!(server.look(&mut seen).await, Look::Changed));
+    assert!(!Arc::ptr_eq(&server.accepting(), &first));
+    let said = shake(Arc::clone(&server.accepting().config), &node.files()).await;
+    let expected = (
+        Ok(name("bailey://test/hub")),
+        Ok(name("bailey://test/cluster/a/node/n2")),
+    );
+    assert_eq!(said, expected);
+}

@@ -7,6 +7,7 @@ use hub::members::{self, Done};
 use hub::ranges::PodRanges;
 use hub::shutdown::{Shutdown, Trigger};
 use kube::Client;
+use proto::kubeconfig::{Access, Trust, cluster_uid};
 use proto::selector::Switches;
 use proto::tls::Files;
 use serde_json::{Value, json};
@@ -154,6 +155,23 @@ impl Site {
         without_times(&said)
     }
 
+    /// What `hub certs` says, in whose line `DIR` is the site's folder.
+    pub async fn certs(&self, line: &str) -> String {
+        let dir = self.dir.path().to_string_lossy().into_owned();
+        let words = format!("hub {line} --kubeconfig DIR/kubeconfig").replace("DIR", &dir);
+        let command_line = CommandLine::try_parse_from(words.split_whitespace()).unwrap();
+        let Task::Certs(order, delivery) = command_line.into_task().unwrap() else {
+            panic!("{line} is about certificates");
+        };
+        #[expect(clippy::disallowed_methods, reason = "certificates begin and end by the wall clock")]
+        let issued = certs::issue(order.clone(), std::time::SystemTime::now()).unwrap();
+        let mut out = issued.summary().into_bytes();
+        certs::deliver(&order, &delivery, &mut out).await.unwrap();
+        let said = String::from_utf8(out).unwrap();
+        let (hub, b) = (Self::address(&self.hub_cluster), Self::address(&self.b));
+        said.replace(&hub, "HUB").replace(&b, "B").replace(&dir, "DIR")
+    }
+
     /// Does as the kubelet does with the hub's Secret of kubeconfigs: the files are links into a folder that is itself a
     /// link, and the whole changes at once.
     pub async fn mount(&self) {
@@ -176,6 +194,24 @@ impl Site {
         }
         std::os::unix::fs::symlink(&generation, folder.join("..data_tmp")).unwrap();
         fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+    }
+
+    /// Why the hub, with what is mounted, cannot tell which cluster `cluster-b` is.
+    pub async fn uid_is_refused(&self) -> String {
+        let folder = self.path("clusters");
+        let text = fs::read_to_string(folder.join("cluster-b.kubeconfig")).unwrap();
+        let access = Access::read(&text, &folder, Trust::Data).await.unwrap();
+        let client = access.client().unwrap();
+        let refused = async {
+            loop {
+                // The API server learns of a changed role a moment later.
+                match cluster_uid(&client).await {
+                    Ok(_) => tokio::time::sleep(POLL).await,
+                    Err(reason) => return reason.to_string(),
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, refused).await.unwrap()
     }
 
     pub async fn hub_client(&self) -> Client {
@@ -287,7 +323,7 @@ impl Hub {
         let pki = dir.join("pki");
         let order = certs::Order {
             out: pki.clone(),
-            trust_domain: "test.invalid".parse().unwrap(),
+            trust_domain: "bailey.local".parse().unwrap(),
             clusters: Vec::new(),
             nodes: Vec::new(),
             hub_names: Vec::new(),
@@ -320,6 +356,11 @@ impl Hub {
             _tasks: tasks,
             _shutdown: trigger,
         }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("https://{}", self.listen)
     }
 
     /// The flags of `list` that ask this hub.
