@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
 
+#[path = "members/kubelet.rs"]
+mod kubelet;
 #[path = "members/site.rs"]
 mod site;
 
@@ -573,6 +575,32 @@ async fn certificates_become_secrets_and_are_renewed() {
     "#]],
     )
     .await;
+
+    // The same through the API server, to the hub's pod.
+    check(&site, "list --hub-context hub", expect![[r#"
+        error: hub (context hub, https://HUB): there is no pod of a hub in namespace bailey (app.kubernetes.io/name=bailey,app.kubernetes.io/component=hub): install it there, or name the hub's address with --hub
+    "#]]).await;
+    let kubelet = kubelet::pod_of_the_hub(&site, hub.address()).await;
+    check(
+        &site,
+        "list --hub-context hub",
+        expect![[r#"
+        No members. hub members add makes a cluster one.
+        exit code 0
+    "#]],
+    )
+    .await;
+
+    drop(kubelet);
+    let said = site.run("list --hub-context hub").await;
+    let address = said
+        .split("tcp ")
+        .nth(1)
+        .and_then(|rest| rest.split(": ").next())
+        .unwrap();
+    expect![[r#"
+        error: hub (context hub, https://HUB): hub in Pod bailey/bailey-hub-7d4c: the API server does not forward to it (error dialing backend: dial tcp KUBELET: connect: connection refused): does its node answer its API server? Or name the hub's address with --hub
+    "#]].assert_eq(&said.replace(address, "KUBELET"));
 
     // Renewed, by the same CA.
     expect![[r#"

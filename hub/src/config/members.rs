@@ -66,7 +66,7 @@ Exit codes:
 const LIST_HELP: &str = "\
 The hub is asked in its pod, through the API server of its cluster, with the
 certificate in Secret bailey-reader-tls beside it: that takes get on that Secret,
-list on pods and create on pods/portforward in the namespace. --hub asks at an
+list on pods, get and create on pods/portforward in the namespace. --hub asks at an
 address instead. With a context, the ids in Secret bailey-clusters are compared
 with those that the hub knows.
 

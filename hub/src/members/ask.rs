@@ -124,10 +124,15 @@ pub async fn through(hub: &Context, namespace: &str, reader: &Reader) -> Result<
     let forward = tokio::time::timeout(STEP_LIMIT, pods.portforward(&pod, &[port])).await;
     let forward = forward.map_err(|_elapsed| failed(format!("no answer within {STEP_LIMIT:?}")))?;
     let mut forward = forward.map_err(|error| {
+        // A WebSocket is a GET, which authorizes as get, and on newer API servers as create besides.
+        let advice = match &error {
+            kube::Error::Api(status) if status.code == 403 => "this user needs get and create on pods/portforward.",
+            _ => "does its node answer its API server?",
+        };
+        let reason = innermost(&error);
+        let reason = reason.trim_end_matches([' ', ':']);
         failed(format!(
-            "the API server does not forward to it ({}): that needs create on pods/portforward; or name the hub's address \
-             with --hub",
-            innermost(&error)
+            "the API server does not forward to it ({reason}): {advice} Or name the hub's address with --hub"
         ))
     })?;
     let refused = forward.take_error(port);

@@ -358,7 +358,12 @@ impl Hub {
         }
     }
 
-    /// Where it is.
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// The same as a URL.
     pub fn url(&self) -> String {
         format!("https://{}", self.listen)
     }
