@@ -39,7 +39,8 @@ make_node_network() {
     ip netns add "$netns"
     sysctls "$netns" "${forwarding[@]}" net/bridge/bridge-nf-call-iptables=1 net/bridge/bridge-nf-call-ip6tables=1
     net "$netns" ip link set lo up
-    net $fabric ip link add "$port" type veth peer name eth0 netns "/run/netns/$netns"
+    # A node that restarts has the network card that it had: its neighbours do not notice.
+    net $fabric ip link add "$port" type veth peer name eth0 address "02:00:00:00:0$c:0$n" netns "/run/netns/$netns"
     net $fabric ip link set "$port" master br0 up
     net "$netns" ip link set eth0 up
     for family in $(families); do
