@@ -450,6 +450,8 @@ async fn manifests_make_what_the_command_makes_and_harm_is_refused() {
     check(&site, ADD, unchanged()).await;
     assert_eq!(read(&site.hub_client().await, clusters).await, applied);
 
+    let program = site.kubeconfig_with_program();
+    check(&site, &format!("{ADD} --kubeconfig {}", program.display()), unchanged()).await;
     refusals(&site).await;
 }
 
@@ -646,6 +648,10 @@ async fn refusals(site: &Site) {
         site.run(&format!("{ADD} {enforcer}")).await,
         site.run(&format!("{ADD} --replace").replace("https://B", "https://HUB"))
             .await,
+        site.run(
+            &format!("{ADD} --replace --server-ca {}", site.hub_ca().display()).replace("https://B", "https://HUB"),
+        )
+        .await,
         site.run("list --hub-context hub").await,
         site.run("list --hub https://127.0.0.1:1").await,
     ];
@@ -667,6 +673,14 @@ async fn refusals(site: &Site) {
           unchanged  ClusterRoleBinding bailey-hub
           unchanged  Secret bailey/bailey-hub-token                 its token is valid until this Secret is deleted
         error: https://HUB: its certificate does not stand up to the CA (invalid peer certificate: UnknownIssuer): name the CA with --server-ca, or an address that the certificate has; nothing was given to the hub
+
+        cluster-b (context b, https://B)
+          unchanged  Namespace bailey
+          unchanged  ServiceAccount bailey/bailey-hub
+          unchanged  ClusterRole bailey-hub
+          unchanged  ClusterRoleBinding bailey-hub
+          unchanged  Secret bailey/bailey-hub-token                 its token is valid until this Secret is deleted
+        error: https://HUB: it refuses the hub's token: Unauthorized; nothing was given to the hub
 
         error: hub (context hub, https://HUB): there is no Secret bailey/bailey-reader-tls, with which the hub is asked: hub certs makes it, or name files with --tls-cert, --tls-key and --hub-ca
 

@@ -11,8 +11,9 @@ use proto::kubeconfig::{Access, Trust, cluster_uid};
 use proto::selector::Switches;
 use proto::tls::Files;
 use serde_json::{Value, json};
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -101,6 +102,38 @@ impl Site {
             .lines()
             .find_map(|line| line.trim().strip_prefix("server: https://"));
         line.unwrap().to_owned()
+    }
+
+    /// The kubeconfig of somebody whose token a program gets, as cloud providers' are.
+    pub fn kubeconfig_with_program(&self) -> PathBuf {
+        let program = self.path("get-token");
+        let credential = json!({
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "kind": "ExecCredential",
+            "status": {"token": Role::Admin.token()},
+        });
+        fs::write(&program, format!("#!/bin/sh\necho '{credential}'\n")).unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o700)).unwrap();
+        let exec = format!(
+            "exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: {}}}",
+            program.display()
+        );
+        let text = fs::read_to_string(self.path("kubeconfig")).unwrap();
+        let path = self.path("kubeconfig-with-program");
+        fs::write(&path, text.replace(&format!("token: {}", Role::Admin.token()), &exec)).unwrap();
+        path
+    }
+
+    /// The CA of the hub's cluster, as a file.
+    pub fn hub_ca(&self) -> PathBuf {
+        let text = fs::read_to_string(self.path("hub.kubeconfig")).unwrap();
+        let data = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("certificate-authority-data: "));
+        let bytes: k8s_openapi::ByteString = serde_json::from_str(data.unwrap()).unwrap();
+        let path = self.path("hub-ca.crt");
+        fs::write(&path, bytes.0).unwrap();
+        path
     }
 
     /// A text in which `HUB` and `B` are the servers' addresses, with the addresses.
