@@ -2,13 +2,15 @@
 //!
 //! Pure here: facts → findings. `collect` gathers the facts (shell), `command` says the findings to whoever asked,
 //! `watch` to whoever reads the log and the metrics of a running enforcer; `translation` asks two nodes whether packets
-//! arrive with the addresses that they were sent with. Nothing on the node is changed by any of it.
+//! arrive with the addresses that they were sent with, `ranges` whether pods of two clusters may have the same ones. Nothing
+//! is changed by any of it.
 
 pub mod collect;
 pub mod command;
 mod engines;
 pub mod facts;
 mod json;
+pub mod ranges;
 mod text;
 pub mod translation;
 pub mod watch;
@@ -31,7 +33,7 @@ pub struct Finding {
 }
 
 /// What can be found: the rule, the severity that it mostly has, and what it finds.
-pub const RULES: [(&str, Severity, &str); 11] = [
+pub const RULES: [(&str, Severity, &str); 12] = [
     (
         "kernel",
         Severity::Error,
@@ -51,6 +53,11 @@ pub const RULES: [(&str, Severity, &str); 11] = [
         "bridge-netfilter",
         Severity::Error,
         "bridges with pods whose packets nf_tables does not see",
+    ),
+    (
+        "pod-ranges",
+        Severity::Error,
+        "with --context: pod ranges of clusters that overlap",
     ),
     ("forwarding", Severity::Warning, "a node that forwards nothing"),
     (

@@ -2,7 +2,7 @@
 //!
 //! Shell.
 
-use super::{check, collect, json, text, translation};
+use super::{Finding, check, collect, json, ranges, text, translation};
 use crate::lint::Severity;
 use crate::screen::{self, Ink};
 use anyhow::{Context, Result};
@@ -24,6 +24,13 @@ pub struct Check {
 pub enum What {
     /// This node; where the socket of NRI is to be, if it is to be used.
     Node(Option<PathBuf>),
+    /// The pod ranges of the clusters of some contexts.
+    Clusters {
+        /// The file that has them; none: as kubectl finds it.
+        kubeconfig: Option<PathBuf>,
+        /// Their names.
+        contexts: Vec<String>,
+    },
     /// Answer probes at this address.
     Listen(SocketAddr),
     /// Probe who listens at this address.
@@ -54,13 +61,19 @@ pub fn run(asked: &Check) -> Result<ExitCode> {
                 let facts = collect::collect(nri).await;
                 let findings = check(&facts);
                 let answer = match asked.format {
-                    Format::Text => text::text(&facts, &findings, Ink::of_stdout()),
-                    Format::Json => json::json(&facts, &findings),
+                    Format::Text => text::text(&text::seen(&facts), &findings, Ink::of_stdout()),
+                    Format::Json => json::json(Some(&facts), &findings),
                 };
-                (
-                    answer,
-                    findings.iter().any(|finding| finding.severity == Severity::Error),
-                )
+                (answer, has_errors(&findings))
+            }
+            What::Clusters { kubeconfig, contexts } => {
+                let clusters = ranges::read(kubeconfig.as_deref(), &contexts).await?;
+                let findings = ranges::check(&clusters);
+                let answer = match asked.format {
+                    Format::Text => text::text(&ranges::seen(&clusters), &findings, Ink::of_stdout()),
+                    Format::Json => json::json(None, &findings),
+                };
+                (answer, has_errors(&findings))
             }
             What::Listen(address) => {
                 translation::listen(address).await?;
@@ -82,4 +95,8 @@ pub fn run(asked: &Check) -> Result<ExitCode> {
             ExitCode::SUCCESS
         })
     })
+}
+
+fn has_errors(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
 }

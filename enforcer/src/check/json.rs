@@ -15,7 +15,8 @@ struct Document<'a> {
     errors: usize,
     warnings: usize,
     notes: usize,
-    node: Node<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<Node<'a>>,
 }
 
 #[derive(Serialize)]
@@ -35,8 +36,8 @@ struct Node<'a> {
     enforcer_runs: bool,
 }
 
-/// All findings, how many there are, and what the node is like.
-pub fn json(facts: &Facts, findings: &[Finding]) -> String {
+/// All findings, how many there are, and what the node is like, if it was looked at.
+pub fn json(facts: Option<&Facts>, findings: &[Finding]) -> String {
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let entries = findings.iter().map(|finding| Entry {
         rule: finding.rule,
@@ -49,15 +50,19 @@ pub fn json(facts: &Facts, findings: &[Finding]) -> String {
         errors: count(Severity::Error),
         warnings: count(Severity::Warning),
         notes: count(Severity::Note),
-        node: Node {
-            kernel: &facts.kernel,
-            kube_proxy: service_proxies(facts),
-            nri: match &facts.nri {
-                Nri::At(path) => Some(path),
-                Nri::Off | Nri::Absent(_) => None,
-            },
-            enforcer_runs: facts.enforcer_runs,
-        },
+        node: facts.map(node),
     };
     serde_json::to_string_pretty(&document).expect("texts and numbers are JSON")
+}
+
+fn node(facts: &Facts) -> Node<'_> {
+    Node {
+        kernel: &facts.kernel,
+        kube_proxy: service_proxies(facts),
+        nri: match &facts.nri {
+            Nri::At(path) => Some(path),
+            Nri::Off | Nri::Absent(_) => None,
+        },
+        enforcer_runs: facts.enforcer_runs,
+    }
 }

@@ -13,8 +13,8 @@ use std::fmt::Write as _;
 const INDENT: usize = 9;
 
 /// What was seen, all findings, and how many there are.
-pub fn text(facts: &Facts, findings: &[Finding], ink: Ink) -> String {
-    let mut out = format!("{}\n", seen(facts));
+pub fn text(seen: &str, findings: &[Finding], ink: Ink) -> String {
+    let mut out = format!("{seen}\n");
     for finding in findings {
         let tone = match finding.severity {
             Severity::Error => Tone::Bad,
@@ -40,7 +40,7 @@ pub(super) fn summary(findings: &[Finding]) -> String {
 }
 
 /// What the node is like, in a line.
-fn seen(facts: &Facts) -> String {
+pub fn seen(facts: &Facts) -> String {
     let proxies: Vec<&str> = service_proxies(facts).into_iter().map(ServiceProxy::word).collect();
     let bridges = super::bridges_of_pods(facts);
     let veths = facts.links.iter().filter(|link| link.kind == LinkKind::VethToElsewhere);

@@ -6,6 +6,7 @@ use crate::check::command::{Check, Format, What};
 use clap::Args;
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// A paragraph is a line: clap breaks it to the width of the terminal.
 const CHECK: &str = "\
@@ -21,6 +22,9 @@ Examples:
   What this node lacks or has too much of:
       kubectl -n bailey exec ds/bailey-enforcer -- /enforcer check
 
+  Whether pods of two clusters may come to have the same address, from where both are reachable:
+      enforcer check --context cluster-a --context cluster-b
+
   Whether addresses are translated from cluster-b to cluster-a:
       kubectl --context cluster-a run bailey-listen --image bailey-enforcer:0.1.0 -- check --listen [::]:7444
       kubectl --context cluster-a get pod bailey-listen -o wide
@@ -30,7 +34,7 @@ Examples:
 Exit codes:
   0  no errors, though perhaps warnings and notes; probes arrive as they were sent
   1  errors; probes are translated, or one of them is not answered
-  2  nobody answers a probe, or the command line is wrong; the message says what to do
+  2  nobody answers a probe, an API server does not answer, or the command line is wrong; the message says what to do
 
 What is found, with its severity:
 ";
@@ -61,6 +65,19 @@ pub(super) struct CheckFlags {
     #[arg(long, value_name = "ADDRESS:PORT", env = "BAILEY_ENFORCER_CHECK_PROBE")]
     probe: Option<SocketAddr>,
 
+    /// Compare the pod ranges of the clusters of these contexts instead: needs list on their Nodes, and no privileges here
+    #[arg(long = "context", value_name = "CONTEXT", env = "BAILEY_ENFORCER_CHECK_CONTEXTS", value_delimiter = ',', conflicts_with_all = ["listen", "probe"])]
+    contexts: Vec<String>,
+
+    /// The kubeconfig that has the contexts; without it KUBECONFIG, or ~/.kube/config
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BAILEY_ENFORCER_CHECK_KUBECONFIG",
+        requires = "contexts"
+    )]
+    kubeconfig: Option<PathBuf>,
+
     /// Where the container runtime's NRI socket is, as for `enforcer run`
     #[arg(
         long,
@@ -80,13 +97,16 @@ impl CheckFlags {
         let Self {
             listen,
             probe,
+            contexts,
+            kubeconfig,
             nri,
             format,
         } = self;
         let what = match (listen, probe) {
             (Some(address), _) => What::Listen(address),
             (None, Some(address)) => What::Probe(address),
-            (None, None) => What::Node(nri.socket()),
+            (None, None) if contexts.is_empty() => What::Node(nri.socket()),
+            (None, None) => What::Clusters { kubeconfig, contexts },
         };
         Check { what, format }
     }
