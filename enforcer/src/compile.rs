@@ -23,6 +23,7 @@ use crate::ruleset::{Direction, Family, Ruleset, TableFamily};
 use crate::switches::Switches;
 use chains::Chains;
 pub use chains::MAX_SHARED_RULES;
+use ipnet::IpNet;
 use proto::mirror::Mirror;
 use proto::model::ClusterName;
 use proto::observe::Pod;
@@ -46,11 +47,17 @@ pub struct World<'a> {
     pub node_addresses: &'a BTreeSet<IpAddr>,
     /// The node's links that pods may hang on; none known: no packet's source is checked.
     pub links: &'a Links,
+    /// The ranges that the node's pods have their addresses from: what no live pod of the node has of them is let through
+    /// in neither direction (S122). None: unknown addresses pass.
+    pub held: &'a BTreeSet<IpNet>,
     /// Who owns which address anywhere.
     pub mirror: &'a Mirror,
     /// What is decided where NetworkPolicy leaves a choice.
     pub switches: Switches,
 }
+
+/// [`World::held`] where unknown addresses pass.
+pub static NONE_HELD: BTreeSet<IpNet> = BTreeSet::new();
 
 /// What a world compiles to.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -437,7 +437,7 @@ fn readable(flag: &'static str, path: &Path, wanted: &'static str) -> Result<(),
 
 #[cfg(test)]
 mod tests {
-    use super::first_packet::Nri;
+    use super::first_packet::{Nri, UnknownLocalPods};
     use super::*;
     use crate::nri::Late;
     use crate::switches::EgressToLocalNode;
@@ -546,6 +546,7 @@ mod tests {
             first_packet: FirstPacket {
                 nri: Nri::Auto,
                 late: Late::Allow,
+                unknown: UnknownLocalPods::Allow,
             },
             switches: Switches::default(),
             log: Log {
@@ -576,7 +577,8 @@ mod tests {
             ),
         ];
         for (flags, nri, late) in cases {
-            let first_packet = FirstPacket { nri, late };
+            let unknown = UnknownLocalPods::Allow;
+            let first_packet = FirstPacket { nri, late, unknown };
             assert_eq!(
                 run(&format!(
                     "--hub http://hub:1 --kubeconfig in-cluster --admin unix:/run/a.sock {flags}"

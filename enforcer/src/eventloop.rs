@@ -170,6 +170,7 @@ fn count(input: &Input, metrics: &Metrics) {
         | Input::Done(Ok(_))
         | Input::Policies(_)
         | Input::Pods(_)
+        | Input::OwnNode(_)
         | Input::OwnPods(_)
         | Input::OwnNamespaces(_)
         | Input::NodeAddresses(_)

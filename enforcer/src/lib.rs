@@ -36,6 +36,7 @@ pub mod notice;
 pub mod nri;
 pub mod offline;
 pub mod own_cluster;
+pub mod own_node;
 pub mod plan;
 pub mod policy;
 pub mod recorder;

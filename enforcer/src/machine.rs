@@ -17,6 +17,7 @@ mod held;
 mod links;
 mod local;
 mod passes;
+mod pod_ranges;
 mod slow;
 #[cfg(test)]
 mod tests;
@@ -27,12 +28,15 @@ use crate::links::Links;
 use crate::local_pods::{Claim, LocalPods};
 use crate::notice::Notice;
 use crate::own_cluster::OwnCluster;
+use crate::own_node::OwnNode;
 use crate::plan::{Actual, Plan};
 use crate::policy::{NetworkPolicy, Policy, PolicyName};
 use crate::ruleset::{Ruleset, SetName};
 use crate::sandbox::{self, InForce};
 use crate::status::{Counts, Readiness, Status};
 use crate::switches::Switches;
+use ipnet::IpNet;
+use pod_ranges::PodRanges;
 use proto::mirror::Mirror;
 use proto::model::{ClusterName, Revision};
 use proto::observe::{Namespace, Pod};
@@ -69,6 +73,8 @@ pub enum Input {
     Policies(Event<NetworkPolicy>),
     /// Pods of the own node.
     Pods(Event<Pod>),
+    /// The own Node object.
+    OwnNode(Event<OwnNode>),
     /// Sandboxes of the own node's pods.
     Runtime(sandbox::Event),
     /// Pods of the own cluster, while no hub answers.
@@ -130,6 +136,8 @@ struct Subjects {
     node_addresses: Arc<BTreeSet<IpAddr>>,
     /// The links whose packets' sources are checked, if pods hang on them.
     links: Arc<Links>,
+    /// The ranges of addresses of which those that no pod is known to have are held.
+    held: Arc<BTreeSet<IpNet>>,
 }
 
 /// What is known of the kernel.
@@ -180,6 +188,7 @@ pub struct Machine {
     in_force: InForce,
     /// The last sandbox that the runtime was answered about was not among them.
     late: bool,
+    ranges: PodRanges,
     links: links::NodeLinks,
     lost: Lost,
     mirror: Mirror,
@@ -229,6 +238,7 @@ impl Machine {
             local_claims: BTreeMap::new(),
             in_force: InForce::default(),
             late: false,
+            ranges: PodRanges::NotHeld,
             links: links::NodeLinks::default(),
             lost: Lost::default(),
             hubless: Some("none has answered yet".to_owned()),
@@ -268,6 +278,7 @@ impl Machine {
             Input::Policies(event) => self.policies(event, now),
             Input::Pods(event) => self.local_pods(event, now),
             Input::Runtime(event) => self.runtime(event, now),
+            Input::OwnNode(event) => self.own_node(event, now),
             Input::OwnPods(event) => {
                 self.own_cluster.pods(event);
                 self.own_part(now)
@@ -396,6 +407,11 @@ impl Machine {
         }
         if !self.links.are_known() {
             return Some("waiting for the kernel's word on this node's links".to_owned());
+        }
+        if self.ranges == PodRanges::Awaited {
+            return Some(
+                "waiting for this node's pod ranges from this cluster's API server (its Node object)".to_owned(),
+            );
         }
         let kernel = self.trouble.clone();
         kernel

@@ -145,7 +145,8 @@ impl Metrics {
             "dropped_packets",
             "Packets dropped, by reason: from pods' links before any policy was asked (forged_source, vlan_tag, link_local), or \
              refused by policies though a node of another cluster sent them, which hints at address translation between \
-             clusters (node_of_other_cluster); read from the kernel every half minute",
+             clusters (node_of_other_cluster), or from or to an address of this node's pod ranges that no pod is known to have \
+             (unknown_pod, with --unknown-local-pods hold); read from the kernel every half minute",
             dropped.clone(),
         );
         Self {
@@ -267,6 +268,7 @@ mod tests {
             "bailey_enforcer_dropped_packets_total{reason=\"forged_source\"} 6",
             "bailey_enforcer_dropped_packets_total{reason=\"link_local\"} 0",
             "bailey_enforcer_dropped_packets_total{reason=\"node_of_other_cluster\"} 0",
+            "bailey_enforcer_dropped_packets_total{reason=\"unknown_pod\"} 0",
             "bailey_enforcer_dropped_packets_total{reason=\"vlan_tag\"} 0",
         ];
         assert_eq!(lines, expected);

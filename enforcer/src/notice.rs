@@ -2,10 +2,13 @@
 //!
 //! Pure: the machine decides that something is said, the event loop says it.
 
+mod pod_starts;
+
+pub use pod_starts::PodStarts;
+
 use crate::compile::Cut;
 use crate::machine::Step;
 use crate::policy::{PolicyName, Refused};
-use crate::sandbox::{Answer, Answered};
 use proto::model::ClusterName;
 use std::fmt;
 use std::time::Duration;
@@ -66,30 +69,8 @@ pub enum Notice {
     KernelChanged,
     /// A step of a pass took long.
     Slow(Slow),
-    /// No container runtime tells of pods before they start.
-    RuntimeAbsent {
-        /// Where one was looked for.
-        socket: String,
-    },
-    /// A container runtime does.
-    RuntimeFound {
-        /// Its name and release.
-        runtime: String,
-        /// How many sandboxes it has.
-        sandboxes: usize,
-    },
-    /// It is out of reach.
-    RuntimeLost {
-        /// What happened.
-        reason: String,
-    },
-    /// A pod was not isolated in time.
-    Late {
-        /// What the runtime was told.
-        answered: Answered,
-        /// What keeps this enforcer from it, if it is known.
-        waits_for: Option<String>,
-    },
+    /// Of pods that start.
+    PodStarts(PodStarts),
 }
 
 /// A step of a pass that took long.
@@ -129,14 +110,9 @@ impl Notice {
             | Self::Cut(_)
             | Self::KernelRefused { .. }
             | Self::KernelChanged
-            | Self::Slow(_)
-            | Self::RuntimeLost { .. }
-            | Self::Late { .. } => true,
-            Self::HubConnected { .. }
-            | Self::InForce { .. }
-            | Self::KernelRecovered
-            | Self::RuntimeAbsent { .. }
-            | Self::RuntimeFound { .. } => false,
+            | Self::Slow(_) => true,
+            Self::PodStarts(starts) => starts.is_warning(),
+            Self::HubConnected { .. } | Self::InForce { .. } | Self::KernelRecovered => false,
         }
     }
 }
@@ -191,37 +167,9 @@ impl fmt::Display for Notice {
                 )
             }
             Self::Slow(slow) => write!(f, "{slow}"),
-            Self::RuntimeAbsent { socket } => write!(
-                f,
-                "no container runtime at {socket}: a pod is isolated once the API server tells its addresses, about a second \
-                 after its first container starts; looking again (NRI: containerd 2 and CRI-O have it unless it is disabled)"
-            ),
-            Self::RuntimeFound { runtime, sandboxes } => write!(
-                f,
-                "{runtime} tells of pods before they start, and waits until they are isolated; it runs {sandboxes} sandboxes"
-            ),
-            Self::RuntimeLost { reason } => write!(
-                f,
-                "no container runtime: {reason}; until it is back a pod that starts is isolated once the API server tells its \
-                 addresses; trying again"
-            ),
-            Self::Late { answered, waits_for } => late(f, answered, waits_for.as_deref()),
+            Self::PodStarts(starts) => write!(f, "{starts}"),
         }
     }
-}
-
-fn late(f: &mut fmt::Formatter<'_>, answered: &Answered, waits_for: Option<&str>) -> fmt::Result {
-    let Answered { pod, waited, answer } = answered;
-    let (what, flag) = match answer {
-        Answer::Refused => ("was not let start: kubelet tries again", "--nri-late refuse"),
-        Answer::Allowed | Answer::InForce => ("starts without policies in force until it is", "--nri-late allow"),
-    };
-    let waits_for = waits_for.unwrap_or("a change before this one takes long");
-    write!(
-        f,
-        "pod {pod} was not isolated within {:.1} s and {what} ({flag}): {waits_for}; said again after one was in time",
-        waited.as_secs_f64()
-    )
 }
 
 impl fmt::Display for Slow {

@@ -56,6 +56,12 @@ pub struct Plugin {
     pub in_force: watch::Receiver<InForce>,
 }
 
+/// How a stream ended.
+struct Ended {
+    reason: String,
+    was_registered: bool,
+}
+
 /// Nobody listens to what the runtime says.
 #[derive(Debug, thiserror::Error)]
 #[error("the event loop has ended")]
@@ -68,19 +74,22 @@ impl Plugin {
     /// If nobody listens.
     pub async fn run(self, mut random: fastrand::Rng) -> Result<(), Unheard> {
         let mut backoff = Backoff::new(RETRY_FLOOR, RETRY_CEILING);
-        let mut is_absent = false;
+        // Why there is no runtime, as it was said, while there is none.
+        let mut said = None;
         loop {
             match UnixStream::connect(&self.socket).await {
                 Ok(stream) => {
-                    is_absent = false;
-                    let reason = self.serve(stream, &mut backoff).await?;
-                    self.tell(Event::Lost(format!("{}: {reason}", self.socket.display())))
-                        .await?;
+                    let ended = self.serve(stream, &mut backoff).await?;
+                    let lost = format!("{}: {}", self.socket.display(), ended.reason);
+                    if ended.was_registered || said.as_ref() != Some(&lost) {
+                        said = Some(lost.clone());
+                        self.tell(Event::Lost(lost)).await?;
+                    }
                 }
-                Err(error) if !is_absent => {
-                    is_absent = true;
-                    self.tell(Event::Absent(format!("{} ({error})", self.socket.display())))
-                        .await?;
+                Err(error) if said.is_none() => {
+                    let absent = format!("{} ({error})", self.socket.display());
+                    said = Some(absent.clone());
+                    self.tell(Event::Absent(absent)).await?;
                 }
                 Err(_still_absent) => {}
             }
@@ -88,8 +97,8 @@ impl Plugin {
         }
     }
 
-    /// Is a plugin over this stream until it ends; why it did.
-    async fn serve(&self, stream: UnixStream, backoff: &mut Backoff) -> Result<String, Unheard> {
+    /// Is a plugin over this stream until it ends.
+    async fn serve(&self, stream: UnixStream, backoff: &mut Backoff) -> Result<Ended, Unheard> {
         let (ends, trunk) = multiplex(stream);
         let mut session = plugin::Session::new(self, ends.plugin);
         let registered = async {
@@ -97,12 +106,14 @@ impl Plugin {
             plugin::register(ends.runtime).await
         };
         tokio::pin!(trunk);
+        let mut was_registered = false;
         let reason = tokio::select! {
             ended = &mut trunk => ended.to_string(),
             registered = registered => match registered {
                 Err(error) => format!("cannot register: {error}"),
                 Ok(runtime) => {
                     backoff.reset();
+                    was_registered = true;
                     let ended = trunk.await;
                     drop(runtime);
                     ended.to_string()
@@ -113,7 +124,7 @@ impl Plugin {
         if self.inputs.is_closed() {
             return Err(Unheard);
         }
-        Ok(reason)
+        Ok(Ended { reason, was_registered })
     }
 
     async fn tell(&self, event: Event) -> Result<(), Unheard> {

@@ -4,7 +4,7 @@
 
 use crate::admin;
 use crate::check;
-use crate::config::first_packet::FirstPacket;
+use crate::config::first_packet::{FirstPacket, UnknownLocalPods};
 use crate::config::{Config, Kubeconfig, Tls};
 use crate::eventloop::{self, Wires};
 use crate::events::Events;
@@ -117,8 +117,9 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
     let reporter = spawn_subscription(&mut tasks, targets(&hubs, tls)?, &node, again, &inputs);
     spawn_look(&mut tasks, &first_packet, &metrics);
     spawn_node(&mut tasks, bridges, &inputs);
+    let unknown = first_packet.unknown;
     spawn_plugin(&mut tasks, first_packet, in_force, &inputs);
-    spawn_watches(&mut tasks, &client, &node, follow, inputs);
+    spawn_watches(&mut tasks, &client, (&node, unknown), follow, inputs);
     let source = admin::Source {
         readiness: is_ready,
         ruleset,
@@ -127,7 +128,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
     spawn_admin(&mut tasks, listener, source);
     spawn_tellers(&mut tasks, &node, (reporter, reported), (client, asked));
     #[expect(clippy::disallowed_methods, reason = "the shell tells the machine what time it is")]
-    let machine = Machine::new(node, Instant::now());
+    let machine = machine(node, unknown, Instant::now());
     let wires = Wires {
         inputs: queue,
         dataplane,
@@ -187,11 +188,20 @@ fn spawn_subscription(
     reporter
 }
 
+/// The machine of a node.
+fn machine(node: Node, unknown: UnknownLocalPods, now: Instant) -> Machine {
+    let machine = Machine::new(node, now);
+    match unknown {
+        UnknownLocalPods::Allow => machine,
+        UnknownLocalPods::Hold => machine.holding_unknown_pods(),
+    }
+}
+
 /// Starts what brings the own API server's word.
 fn spawn_watches(
     tasks: &mut Tasks,
     client: &kube::Client,
-    node: &Node,
+    (node, unknown): (&Node, UnknownLocalPods),
     follow: value::Receiver<bool>,
     inputs: mpsc::Sender<Input>,
 ) {
@@ -206,6 +216,14 @@ fn spawn_watches(
         "the watch of this node's pods",
         forward(pods, inputs.clone(), Input::Pods),
     ));
+    if unknown == UnknownLocalPods::Hold {
+        let own_node = Selection::Fields(format!("metadata.name={}", node.name));
+        let node = watch(client.clone(), own_node, Pace::default());
+        tasks.spawn(named(
+            "the watch of this node's Node object",
+            forward(node, inputs.clone(), Input::OwnNode),
+        ));
+    }
     tasks.spawn(named(
         "the own cluster's watches",
         own_cluster(client.clone(), follow, inputs.clone()),
@@ -247,7 +265,7 @@ fn spawn_plugin(
     in_force: value::Receiver<InForce>,
     inputs: &mpsc::Sender<Input>,
 ) {
-    let FirstPacket { nri, late } = first_packet;
+    let FirstPacket { nri, late, unknown: _ } = first_packet;
     let Some(socket) = nri.socket() else {
         tracing::info!(
             "--nri off: a pod is isolated once the API server tells its addresses, about a second after its first container \

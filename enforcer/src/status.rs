@@ -4,12 +4,14 @@
 
 use crate::compile::Compiled;
 use crate::policy::{Kind, Policy, PolicyName};
+use crate::ruleset::{Table, Verdict};
 use prost::Message;
 use proto::model::{ClusterName, ClusterState, Revision};
 use proto::observe::Pod;
 use proto::wire;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A node's state at one moment.
@@ -58,11 +60,9 @@ impl Counts {
     /// Of what a node's pods and policies compile to, and its pods.
     pub fn of(compiled: &Compiled, pods: &[Arc<Pod>]) -> Self {
         let Compiled { ruleset, cut } = compiled;
-        let maps = || ruleset.tables.values().flat_map(|table| table.dispatch.values());
         let isolated = |pod: &&Arc<Pod>| {
-            pod.addresses
-                .iter()
-                .any(|address| maps().any(|map| map.contains_key(address)))
+            let mut addresses = pod.addresses.iter();
+            addresses.any(|address| ruleset.tables.values().any(|table| isolates(table, address)))
         };
         Self {
             isolated_pods: pods.iter().filter(isolated).count(),
@@ -77,6 +77,13 @@ impl Counts {
             cut: cut.len(),
         }
     }
+}
+
+/// Whether an address is isolated in a direction. The chain of one that nobody isolates drops nothing.
+fn isolates(table: &Table, address: &IpAddr) -> bool {
+    let chains = table.dispatch.values().filter_map(|map| map.get(address));
+    let mut chains = chains.filter_map(|name| table.chains.get(name));
+    chains.any(|chain| chain.rules.last().is_some_and(|last| last.verdict == Verdict::Drop))
 }
 
 impl Status {

@@ -13,6 +13,7 @@ use crate::ruleset::{
     Base, Chain, ChainName, Counted, CounterName, Direction, Family, Match, Rule, Table, Verdict, WhyDropped,
 };
 use crate::switches::EgressToLocalNode;
+use ipnet::IpNet;
 use proto::model::Protocol;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -43,8 +44,20 @@ impl<'a, 's> Chains<'a, 's> {
     pub(super) fn new(family: Family, sets: &'s mut Sets<'a>) -> Self {
         let common = ChainName::fixed("common");
         let mut table = Table::default();
+        let held: Vec<IpNet> = sets
+            .held()
+            .iter()
+            .copied()
+            .filter(|range| Family::of(range.addr()) == family)
+            .collect();
+        if !held.is_empty() {
+            let rules = vec![always(Verdict::CountedDrop)];
+            table.chains.insert(WhyDropped::UnknownPod.chain(), Chain { rules });
+        }
         for direction in Direction::ALL {
-            table.chains.insert(base(direction), dispatching(&common, direction));
+            let mut chain = dispatching(&common, direction);
+            chain.rules.extend(held.iter().map(|range| hold(*range, direction)));
+            table.chains.insert(base(direction), chain);
             table.dispatch.insert(direction, BTreeMap::new());
         }
         match sets.switches().egress_to_local_node {
@@ -80,7 +93,10 @@ impl<'a, 's> Chains<'a, 's> {
                 .filter(|owner| owner.isolating(direction).next().is_some())
                 .collect();
             let admitting = match isolated.as_slice() {
-                [] => continue,
+                [] => {
+                    self.open(address, direction);
+                    continue;
+                }
                 [owner] => self.policy_chains(owner, direction),
                 owners => self.shared_chain(owners, address, direction),
             };
@@ -98,6 +114,16 @@ impl<'a, 's> Chains<'a, 's> {
             let drop = [always(Verdict::Drop)];
             let rules = own.chain(jumps).chain(counted).chain(other_nodes).chain(drop);
             let rules = rules.collect();
+            let name = ChainName::of_address(direction, address);
+            self.table.chains.insert(name.clone(), Chain { rules });
+            self.table.dispatch.entry(direction).or_default().insert(address, name);
+        }
+    }
+
+    /// Lets everything of an address pass that nobody isolates. It needs a chain only where those are held that have none.
+    fn open(&mut self, address: IpAddr, direction: Direction) {
+        if self.sets.held().iter().any(|range| range.contains(&address)) {
+            let rules = vec![always(Verdict::Accept)];
             let name = ChainName::of_address(direction, address);
             self.table.chains.insert(name.clone(), Chain { rules });
             self.table.dispatch.entry(direction).or_default().insert(address, name);
@@ -211,6 +237,14 @@ fn dispatching(common: &ChainName, direction: Direction) -> Chain {
             always(Verdict::Jump(common.clone())),
             always(Verdict::Dispatch(direction)),
         ],
+    }
+}
+
+/// Holds the addresses of a range for which the dispatch map had no chain: no pod that is known has them.
+fn hold(range: IpNet, direction: Direction) -> Rule {
+    Rule {
+        matches: vec![Match::Block(direction.local_side(), range)],
+        verdict: Verdict::Jump(WhyDropped::UnknownPod.chain()),
     }
 }
 

@@ -8,6 +8,7 @@ use super::peers::{Who, elements};
 use super::rules::resolve;
 use crate::ruleset::{Element, Family, Match, Set, SetKind, SetName, Side, Table, TableFamily};
 use crate::switches::Switches;
+use ipnet::IpNet;
 use proto::mirror::IdentityId;
 use proto::model::{ClusterName, Identity, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +68,11 @@ impl<'a> Sets<'a> {
     }
 
     /// What is decided where NetworkPolicy leaves a choice.
+    /// The ranges of which unknown addresses are held.
+    pub(super) const fn held(&self) -> &'a BTreeSet<IpNet> {
+        self.world.held
+    }
+
     pub(super) const fn switches(&self) -> Switches {
         self.world.switches
     }

@@ -2,6 +2,7 @@
 
 mod always;
 mod counted;
+mod held;
 mod large;
 mod manifests;
 #[expect(clippy::too_many_lines, reason = "golden rulesets are long")]

@@ -1,7 +1,7 @@
 //! Flags of how a pod is isolated before it sends anything (S79, S122).
 
 use crate::nri::{Late, SOCKET};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -38,6 +38,32 @@ pub struct FirstPacketFlags {
         help_heading = HEADING
     )]
     nri_late: Late,
+
+    /// What becomes of packets from and to addresses of this node's pod ranges that no pod is known to have
+    ///
+    /// hold drops them, on their way through this node, not from and to the node itself; so a pod that starts neither sends nor
+    /// gets anything before this enforcer knows it, without NRI too, and while no enforcer runs. The ranges are
+    /// Node.spec.podCIDRs: hold needs the right to list and watch nodes. A node whose pods have addresses of other
+    /// ranges is not helped by it.
+    #[arg(
+        long,
+        value_name = "VERDICT",
+        env = "BAILEY_ENFORCER_UNKNOWN_LOCAL_PODS",
+        value_enum,
+        default_value_t,
+        help_heading = HEADING
+    )]
+    unknown_local_pods: UnknownLocalPods,
+}
+
+/// What becomes of packets from and to pods of the node that are not known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum UnknownLocalPods {
+    /// They pass, as those of a pod that no policy selects
+    #[default]
+    Allow,
+    /// They are dropped until the pod is known
+    Hold,
 }
 
 /// The same, validated.
@@ -47,6 +73,8 @@ pub struct FirstPacket {
     pub nri: Nri,
     /// What it is told of a pod that is not isolated in time.
     pub late: Late,
+    /// What becomes of packets of pods that are not known.
+    pub unknown: UnknownLocalPods,
 }
 
 /// Where the container runtime's NRI socket is.
@@ -92,7 +120,11 @@ impl FromStr for Nri {
 impl FirstPacketFlags {
     /// What they say.
     pub fn first_packet(self) -> FirstPacket {
-        let Self { nri, nri_late: late } = self;
-        FirstPacket { nri, late }
+        let Self {
+            nri,
+            nri_late: late,
+            unknown_local_pods: unknown,
+        } = self;
+        FirstPacket { nri, late, unknown }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::hears::loss;
 use super::{Machine, Output};
-use crate::notice::Notice;
+use crate::notice::{Notice, PodStarts};
 use crate::sandbox::{self, Answer, InForce};
 use proto::mirror::Tenure;
 use proto::observe::Pod;
@@ -31,15 +31,15 @@ impl Machine {
 
     pub(super) fn runtime(&mut self, event: sandbox::Event, now: Instant) -> Vec<Output> {
         let notice = match &event {
-            sandbox::Event::Absent(socket) => Some(Notice::RuntimeAbsent { socket: socket.clone() }),
-            sandbox::Event::Synced { runtime, sandboxes } => Some(Notice::RuntimeFound {
+            sandbox::Event::Absent(socket) => Some(PodStarts::RuntimeAbsent { socket: socket.clone() }),
+            sandbox::Event::Synced { runtime, sandboxes } => Some(PodStarts::RuntimeFound {
                 runtime: runtime.clone(),
                 sandboxes: sandboxes.len(),
             }),
-            sandbox::Event::Lost(reason) => Some(Notice::RuntimeLost { reason: reason.clone() }),
+            sandbox::Event::Lost(reason) => Some(PodStarts::RuntimeLost { reason: reason.clone() }),
             sandbox::Event::Answered(answered) => {
                 let was_late = std::mem::replace(&mut self.late, answered.answer != Answer::InForce);
-                (self.late && !was_late).then(|| Notice::Late {
+                (self.late && !was_late).then(|| PodStarts::Late {
                     answered: answered.clone(),
                     waits_for: self.waiting_for(),
                 })
@@ -49,7 +49,10 @@ impl Machine {
         self.local.runtime(event);
         self.settle_pods(now);
         self.settle_sandboxes();
-        notice.map(Output::Say).into_iter().collect()
+        notice
+            .map(|notice| Output::Say(Notice::PodStarts(notice)))
+            .into_iter()
+            .collect()
     }
 
     /// Takes up what API server and runtime have changed about which pods there are, and whose their addresses are.

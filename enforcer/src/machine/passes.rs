@@ -1,5 +1,6 @@
 //! Passes: from what is wanted to what the kernel is told, and what its answers mean.
 
+use super::pod_ranges::PodRanges;
 use super::{AUDIT_INTERVAL, Kernel, LEFT_OVER_PAUSE, Machine, Output, Pass, RETRY_CEILING, RETRY_FLOOR, Subjects};
 use crate::compile::{World, compile_and_tell};
 use crate::events::{Events, events};
@@ -20,6 +21,7 @@ impl Machine {
         while self.policies_synced
             && self.local.is_synced()
             && self.links.are_known()
+            && self.ranges != PodRanges::Awaited
             && (self.inventory_dirty || self.subjects_dirty)
         {
             let inventory_first = self.enforced.as_ref().filter(|_| self.inventory_dirty);
@@ -38,6 +40,7 @@ impl Machine {
                 pods: &subjects.pods,
                 node_addresses: &subjects.node_addresses,
                 links: &subjects.links,
+                held: &subjects.held,
                 mirror: &self.mirror,
                 switches: self.node.switches,
             });

@@ -819,3 +819,63 @@ fn a_late_answer_is_said_once_until_one_is_in_time() {
     assert!(said(&mut rig, sandbox::Answer::InForce).is_empty());
     assert_eq!(said(&mut rig, sandbox::Answer::Refused).len(), 1);
 }
+
+fn node_object(ranges: &[&str]) -> OwnNode {
+    serde_json::from_value(json!({"metadata": {"name": "n1"}, "spec": {"podCIDRs": ranges}})).unwrap()
+}
+
+/// S122, S126: Nothing is told to the kernel before the ranges are known that are to be held; what an earlier process held
+/// stays held.
+#[test]
+fn unknown_addresses_of_the_nodes_pod_ranges_are_held_once_these_are_known() {
+    const UNKNOWN: &str = "10.1.0.9";
+    let to_unknown = |rig: &Rig| {
+        let payload = Payload::Ports {
+            protocol: 6,
+            source: 40_000,
+            destination: 80,
+        };
+        let packet = Packet {
+            source: "192.0.2.1".parse().unwrap(),
+            destination: UNKNOWN.parse().unwrap(),
+            payload,
+            established: false,
+        };
+        passes(rig.machine.ruleset(), &packet)
+    };
+    let holding = |mut rig: Rig| {
+        rig.machine = rig.machine.holding_unknown_pods();
+        rig.hear(Input::Policies(Event::Synced(vec![])))
+            .hear(Input::Pods(Event::Synced(vec![local()])));
+        rig
+    };
+    let mut rig = holding(Rig::new());
+    let waits = "waiting for this node's pod ranges from this cluster's API server (its Node object)";
+    assert_eq!(rig.machine.readiness(), Readiness::WaitsFor(waits.to_owned()));
+    rig.hear(Input::OwnNode(Event::Synced(vec![node_object(&["10.1.0.0/24"])])));
+    assert!(!to_unknown(&rig));
+    assert_eq!(rig.admitted(), [true, true, true], "a known pod is open");
+    let kept = rig.kernel.clone();
+    let mut rig = holding(rig.restarted());
+    assert_eq!(rig.kernel, kept);
+    rig.hear(Input::OwnNode(Event::Synced(vec![node_object(&["10.1.0.0/24"])])));
+    assert_eq!(rig.kernel, kept);
+    rig.hear(Input::Pods(Event::Applied(pod("new", UNKNOWN, json!({})))));
+    assert!(to_unknown(&rig), "it is known");
+    rig.hear(Input::OwnNode(Event::Deleted(node_object(&[]))));
+    rig.hear(Input::Pods(Event::Deleted(pod("new", UNKNOWN, json!({})))));
+    assert!(!to_unknown(&rig));
+    let said = |rig: &mut Rig, ranges: &[&str]| {
+        rig.said.clear();
+        rig.hear(Input::OwnNode(Event::Applied(node_object(ranges))));
+        rig.said.iter().map(Notice::to_string).collect::<Vec<_>>()
+    };
+    assert!(said(&mut rig, &["10.1.0.0/24"]).is_empty());
+    assert_eq!(
+        said(&mut rig, &["10.1.0.0/25", "fd00::/64"]),
+        [
+            "--unknown-local-pods hold: addresses of 10.1.0.0/25 and fd00::/64 that no pod of this node is known to have are let \
+          through in neither direction"
+        ]
+    );
+}

@@ -194,6 +194,7 @@ impl ClusterSet {
             pods: &node.pods,
             node_addresses: &node.addresses,
             links: Links::NONE,
+            held: &compile::NONE_HELD,
             mirror: &cluster.mirror,
             switches: self.switches,
         })

@@ -139,11 +139,19 @@ pub enum WhyDropped {
     /// From an address of another cluster's node to an isolated pod, whose policies do not admit it: a host-network pod, or
     /// a pod whose address was translated on its way (K11, S117).
     OtherNode,
+    /// From or to an address of the node's pod ranges that no pod is known to have (S122).
+    UnknownPod,
 }
 
 impl WhyDropped {
     /// All.
-    pub const ALL: [Self; 4] = [Self::ForgedSource, Self::VlanTag, Self::LinkLocal, Self::OtherNode];
+    pub const ALL: [Self; 5] = [
+        Self::ForgedSource,
+        Self::VlanTag,
+        Self::LinkLocal,
+        Self::OtherNode,
+        Self::UnknownPod,
+    ];
 
     /// The chain that drops for this reason.
     pub fn chain(self) -> ChainName {
@@ -152,6 +160,7 @@ impl WhyDropped {
             Self::VlanTag => "tagged",
             Self::LinkLocal => "link-local",
             Self::OtherNode => "other-nodes",
+            Self::UnknownPod => "unknown-pods",
         })
     }
 
@@ -167,13 +176,14 @@ impl WhyDropped {
             Self::VlanTag => "vlan_tag",
             Self::LinkLocal => "link_local",
             Self::OtherNode => "node_of_other_cluster",
+            Self::UnknownPod => "unknown_pod",
         }
     }
 
     /// What its first packet may mean for the whole ClusterSet, and what to look at; `None`: the counts say it all.
     pub const fn hint(self) -> Option<&'static str> {
         match self {
-            Self::ForgedSource | Self::VlanTag | Self::LinkLocal => None,
+            Self::ForgedSource | Self::VlanTag | Self::LinkLocal | Self::UnknownPod => None,
             Self::OtherNode => Some(
                 "a policy refused packets from an address of a node of another cluster: if no host-network pod sends there, \
                  pods' addresses are translated between the clusters, and no selector can match them; look for masquerading \

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::slice;
 use std::time::Instant;
-use tests::apiserver::Lists;
+use tests::apiserver::{Lists, Role};
 use tests::lab::layout::Layout;
 use tests::lab::runtime::{REQUEST_TIMEOUT, Runtime};
 
@@ -156,5 +156,56 @@ fn an_enforcer_that_is_late_holds_a_pod_up_for_so_long_and_says_so() {
             plugin.stop(&sandbox("unknown")).await.unwrap();
             rig.becomes("b/x/other", "a/x/stranger", Verdict::Allowed).await;
         }
+    });
+}
+
+/// S122: `--unknown-local-pods hold` lets nothing through from or to an address of the node's ranges that no pod is known to
+/// have, except from and to the node itself; while the enforcer is away too; and it says so.
+#[test]
+fn unknown_addresses_of_the_nodes_ranges_are_held() {
+    in_lab(Layout::Routed, async |rig| {
+        let on = node("a/node-1");
+        let ranges = json!({
+            "apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-1"},
+            "spec": {"podCIDRs": ["10.1.0.0/24", "fd00:10:1::/64"]},
+        });
+        rig.write("a", slice::from_ref(&ranges)).await;
+        rig.delete("a", &pod("a", "stranger")).await;
+        rig.settle().await;
+        let both_ways = [("b/x/other", "a/x/stranger"), ("a/x/stranger", "b/x/other")];
+        for (from, to) in both_ways {
+            rig.judge(from, to, Verdict::Allowed).await;
+        }
+        rig.control.stop_enforcer(&on).await.unwrap();
+        // Enforcers may read Nodes only where they are told to hold.
+        let kubeconfig = rig.control.folder().path().join("reads-nodes.kubeconfig");
+        let cluster = rig.control.cluster(&super::rig::name("a")).unwrap();
+        std::fs::write(&kubeconfig, cluster.kubeconfig(Role::Admin)).unwrap();
+        let hold = [
+            "--unknown-local-pods=hold".to_owned(),
+            format!("--kubeconfig={}", kubeconfig.display()),
+        ];
+        rig.control.start_enforcer_with(&rig.lab.fabric, &on, &hold).unwrap();
+        rig.becomes("b/x/other", "a/x/stranger", Verdict::Refused).await;
+        rig.control.kill_enforcer(&on).await.unwrap();
+        for (from, to) in both_ways {
+            rig.judge(from, to, Verdict::Refused).await;
+        }
+        // Known pods are judged as ever, isolated or not.
+        rig.judge("a/x/near", "a/x/db", Verdict::Allowed).await;
+        rig.judge("b/x/other", "a/x/db", Verdict::Refused).await;
+        rig.judge("b/x/other", "a/x/near", Verdict::Allowed).await;
+        rig.control.start_enforcer_with(&rig.lab.fabric, &on, &hold).unwrap();
+        rig.control.enforcers_ready().await.unwrap();
+        rig.judge("b/x/other", "a/x/stranger", Verdict::Refused).await;
+        rig.write("a", &[pod("a", "stranger")]).await;
+        for (from, to) in both_ways {
+            rig.becomes(from, to, Verdict::Allowed).await;
+        }
+        let said = rig.log_lines(
+            "enforcer-a@node-1",
+            "--unknown-local-pods hold: addresses of 10.1.0.0/24 and fd00:10:1::/64",
+        );
+        assert_eq!(said.len(), 2);
     });
 }

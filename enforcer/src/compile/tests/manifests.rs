@@ -1,10 +1,11 @@
 //! Manifests in YAML → the clusters they describe, and what their nodes compile.
 
-use crate::compile::{World, compile};
+use crate::compile::{NONE_HELD, World, compile};
 use crate::links::Links;
 use crate::policy::{NetworkPolicy, Policy, PolicyName, parse};
 use crate::ruleset::{Ruleset, Verdict};
 use crate::switches::Switches;
+use ipnet::IpNet;
 use proto::mirror::Mirror;
 use proto::model::ClusterName;
 use proto::observe::{Namespace, Pod};
@@ -115,7 +116,21 @@ impl Clusters {
         for name in self.0.keys() {
             self.show(name, &mut mirror);
         }
-        self.compile(&mirror, node, (&BTreeSet::new(), links), switches)
+        self.compile(&mirror, node, (&BTreeSet::new(), links, &NONE_HELD), switches)
+    }
+
+    /// What one node compiles that holds unknown addresses of these ranges.
+    pub fn ruleset_holding(&self, node: &Node, held: &BTreeSet<IpNet>) -> Ruleset {
+        let mut mirror = Mirror::new(node.cluster.clone());
+        for name in self.0.keys() {
+            self.show(name, &mut mirror);
+        }
+        self.compile(
+            &mirror,
+            node,
+            (&BTreeSet::new(), Links::NONE, held),
+            Switches::default(),
+        )
     }
 
     /// Shows a mirror what a cluster holds.
@@ -134,14 +149,14 @@ impl Clusters {
         node_addresses: &BTreeSet<IpAddr>,
         switches: Switches,
     ) -> Ruleset {
-        self.compile(mirror, node, (node_addresses, Links::NONE), switches)
+        self.compile(mirror, node, (node_addresses, Links::NONE, &NONE_HELD), switches)
     }
 
     fn compile(
         &self,
         mirror: &Mirror,
         node: &Node,
-        (node_addresses, links): (&BTreeSet<IpAddr>, &Links),
+        (node_addresses, links, held): (&BTreeSet<IpAddr>, &Links, &BTreeSet<IpNet>),
         switches: Switches,
     ) -> Ruleset {
         let own = &self.0[&node.cluster];
@@ -158,6 +173,7 @@ impl Clusters {
             pods: &pods,
             node_addresses,
             links,
+            held,
             mirror,
             switches,
         })
