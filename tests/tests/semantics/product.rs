@@ -49,6 +49,7 @@ pub fn rulesets(world: &ClusterSet, switches: Switches) -> Rulesets {
                 pods: &pods,
                 node_addresses: addresses,
                 links: enforcer::links::Links::NONE,
+                held: &compile::NONE_HELD,
                 mirror: &mirror,
                 switches: in_our_words(switches),
             });
