@@ -16,6 +16,8 @@
 //!   revision. What enforcers report is in the [`registry`], by which nothing is decided.
 //! - [`server`] is the listener for both services, [`authorize`] says who may call what by the role in its certificate,
 //!   [`admin`] is the plain HTTP door for probes and metrics.
+//! - [`members`] and [`certs`] are commands of the same program, for whoever installs it; nothing of them runs in a hub
+//!   that serves.
 //!
 //! What holds at any time:
 //!

@@ -25,6 +25,10 @@ Examples:
       hub --clusters ./clusters --client-ca pki/ca.crt \\
           --tls-cert pki/hub.crt --tls-key pki/hub.key
 
+  On Kubernetes, where each cluster becomes a member by one command:
+      hub certs --help
+      hub members --help
+
   What the API offers, comments included:
       grpcurl -plaintext localhost:7443 describe bailey.v1.Inventory
 

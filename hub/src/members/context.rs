@@ -34,7 +34,7 @@ impl Context {
             Some(file) => Kubeconfig::read_from(file),
             None => Kubeconfig::read(),
         };
-        let kubeconfig = kubeconfig.map_err(|error| wrong(with_sources(&error)))?;
+        let kubeconfig = kubeconfig.map_err(|error| wrong(error.to_string()))?;
         let name = name.map(str::to_owned).or_else(|| kubeconfig.current_context.clone());
         let name = name.ok_or_else(|| wrong("there is no current context: name one".to_owned()))?;
         let known: Vec<&str> = kubeconfig.contexts.iter().map(|named| named.name.as_str()).collect();
@@ -51,7 +51,7 @@ impl Context {
             ..KubeConfigOptions::default()
         };
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        let mut config = config.map_err(|error| wrong(format!("context {name:?}: {}", with_sources(&error))))?;
+        let mut config = config.map_err(|error| wrong(format!("context {name:?}: {error}")))?;
         config.proxy_url = proxy;
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let ca = config.root_cert.as_ref().map(|certificates| pem(certificates));

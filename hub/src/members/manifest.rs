@@ -63,7 +63,7 @@ fn entry(text: &mut String, value: &Value, indent: usize) {
 /// A text as YAML, quoted where it could be taken for something else.
 fn scalar(text: &str) -> String {
     let plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/".contains(c))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/+=".contains(c))
         && !["true", "false", "yes", "no", "on", "off", "null", "y", "n"].contains(&text.to_ascii_lowercase().as_str());
     if plain {
         text.to_owned()
