@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod flow;
+mod neighbours;
 mod rig;
 mod stories;
 mod times;
