@@ -16,6 +16,7 @@ pub mod translation;
 pub mod watch;
 
 use crate::lint::Severity;
+use crate::ruleset::{TABLE, WhyDropped};
 use engines::{ENGINES, IPVS_LINK, ServiceProxy, service_proxies};
 use facts::{Facts, Link, LinkKind, Nri, PerFamily};
 
@@ -215,8 +216,12 @@ fn forwarding(facts: &Facts) -> Option<Finding> {
 }
 
 fn first_packet(facts: &Facts) -> Option<Finding> {
+    let hold = WhyDropped::UnknownPod.chain();
+    let mut tables = facts.tables.iter();
+    let is_held = tables.any(|(table, chains)| table.name == TABLE && chains.contains(hold.as_str()));
     let (why, instead) = match &facts.nri {
         Nri::At(_) => return None,
+        Nri::Off | Nri::Absent(_) if is_held => return None,
         Nri::Off => (
             "--nri is off".to_owned(),
             "--nri auto, where the container runtime has NRI (containerd 2, CRI-O)",
@@ -230,6 +235,7 @@ fn first_packet(facts: &Facts) -> Option<Finding> {
     let happens = format!(
         "{why}: a new pod may send before it is isolated, for as long as its API server takes to tell of its address"
     );
+    let instead = format!("{instead}; or --unknown-local-pods hold, which closes the gap without NRI");
     Some(finding("first-packet", happens, instead))
 }
 
@@ -284,7 +290,7 @@ fn leftovers(facts: &Facts) -> Option<Finding> {
     let ours: Vec<String> = facts
         .tables
         .keys()
-        .filter(|table| table.name == crate::ruleset::TABLE)
+        .filter(|table| table.name == TABLE)
         .map(|table| format!("table {table}"))
         .chain((facts.our_sets > 0).then(|| format!("{} ipsets", facts.our_sets)))
         .collect();

@@ -104,6 +104,14 @@ fn each_fault_is_found_by_its_rule_alone() {
         ["service-proxy"]
     );
     // No fault at all:
+    assert_eq!(
+        found(|facts| {
+            facts.nri = Nri::Off;
+            table(facts, "ip bailey", &["egress", "ingress", "unknown-pods"]);
+        }),
+        [""; 0],
+        "what no pod is known to have is held"
+    );
     assert_eq!(found(|facts| facts.forwards.v6 = false), [""; 0]);
     assert_eq!(
         found(|facts| {
@@ -236,7 +244,7 @@ fn what_people_read() {
 
             warning  first-packet
                      no NRI socket at /run/nri/nri.sock: a new pod may send before it is isolated, for as long as its API server takes to tell of its address
-                     containerd has NRI on by default from 2.0 on, else it is for the runtime's configuration to enable; a pod must mount the folder of its socket from the node
+                     containerd has NRI on by default from 2.0 on, else it is for the runtime's configuration to enable; a pod must mount the folder of its socket from the node; or --unknown-local-pods hold, which closes the gap without NRI
 
             2 errors, 1 warning, 0 notes"#]],
     );
