@@ -4,6 +4,7 @@
 //! leaves them out. They do what a user does, with kubectl, and believe packets between pods alone.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod faults;
 mod flow;
 mod neighbours;
 mod rig;

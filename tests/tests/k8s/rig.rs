@@ -17,6 +17,12 @@ pub const SOON: Duration = Duration::from_secs(20);
 /// How long a packet may take; a refusal takes as long.
 const PROBE_SECONDS: &str = "2";
 
+/// How often connections are opened at least that must hold through something.
+const ROUNDS: u32 = 5;
+
+/// What kubectl says of a program that busybox's `timeout` has ended. (The `wget -T` of Debian 12's busybox crashes.)
+const TIMED_OUT: &str = "exit code 143";
+
 /// Of this repository, which the README's commands take for granted.
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -62,6 +68,27 @@ pub fn run(words: &[&str]) -> Output {
         .current_dir(root())
         .output()
         .unwrap_or_else(|error| panic!("{}: {error}", words[0]))
+}
+
+/// Runs one of the rig's commands, which must succeed.
+fn command(words: &[&str]) {
+    let output = run(words);
+    assert!(
+        output.status.success(),
+        "{}: {}",
+        words.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// `tests/k8s/node`: what one does to a node.
+pub fn node(arguments: &[&str]) {
+    command(&[&["tests/k8s/node"], arguments].concat());
+}
+
+/// `tests/k8s/service`: stops and starts a program of a node or a control plane.
+pub fn program(verb: &str, machine: &str, name: &str) {
+    command(&["tests/k8s/service", verb, machine, name]);
 }
 
 /// kubectl in a cluster, which must succeed; its output.
@@ -204,12 +231,12 @@ impl Connection {
             &self.from.namespace,
             &self.from.name,
             "--",
+            "timeout",
+            PROBE_SECONDS,
             "wget",
             "-q",
             "-O",
             "-",
-            "-T",
-            PROBE_SECONDS,
             &url,
         ]);
         let (answer, complaint) = (
@@ -219,7 +246,7 @@ impl Connection {
         if output.status.success() && answer.trim_end() == self.server {
             return Ok(Verdict::Allowed);
         }
-        if answer.is_empty() && complaint.contains("timed out") {
+        if answer.is_empty() && complaint.contains(TIMED_OUT) {
             return Ok(Verdict::Refused);
         }
         Err(format!("{} → {url}: {answer}{complaint}", self.from))
@@ -256,6 +283,23 @@ pub async fn soon(what: &str, connections: Vec<Connection>) {
     let wrong = all(&connections);
     assert!(wrong.is_empty(), "{what}, and then no more: {wrong:#?}");
     println!("{what}: {} connections", connections.len());
+}
+
+/// While `fault` runs and for a while after it, all connections end as they must, all the time.
+pub fn throughout(what: &str, connections: &[Connection], fault: impl FnOnce() + Send) {
+    assert!(!connections.is_empty(), "{what}: nothing to open");
+    let rounds = std::thread::scope(|scope| {
+        let fault = scope.spawn(fault);
+        let mut rounds = 0;
+        while !fault.is_finished() || rounds < ROUNDS {
+            let wrong = all(connections);
+            assert!(wrong.is_empty(), "{what}, round {rounds}: {wrong:#?}");
+            rounds += 1;
+        }
+        fault.join().unwrap();
+        rounds
+    });
+    println!("{what}: {} connections, {rounds} times", connections.len());
 }
 
 /// Opens all, a few at a time, and says what is wrong.

@@ -2,8 +2,9 @@
 //! by pod addresses and by Services; and what happens to a story when its pods, namespaces and clusters change.
 
 use super::rig::Verdict::{Allowed, Refused};
-use super::rig::{A, B, Connection, Pod, connections, kubectl, pod, pods, service, soon};
+use super::rig::{A, B, Connection, Pod, SOON, connections, kubectl, pod, pods, run, service, soon};
 use std::net::IpAddr;
+use tests::lab::wait::{Look, until};
 
 /// The examples' pods, ready, with no policy in force.
 pub struct Examples;
@@ -39,7 +40,7 @@ impl Drop for Examples {
 }
 
 /// Connections from applications, written `cluster-a shop/frontend`, to a server.
-fn from(
+pub fn from(
     apps: &[(&'static str, &str, &str)],
     server: &'static str,
     to: &[IpAddr],
@@ -65,8 +66,8 @@ const EVERYBODY: [(&str, &str, &str); 5] = [
 ];
 
 /// Whom story 1 admits, and whom it does not.
-const FRONTENDS: [(&str, &str, &str); 2] = [EVERYBODY[0], EVERYBODY[1]];
-const OTHERS: [(&str, &str, &str); 3] = [EVERYBODY[2], EVERYBODY[3], EVERYBODY[4]];
+pub const FRONTENDS: [(&str, &str, &str); 2] = [EVERYBODY[0], EVERYBODY[1]];
+pub const OTHERS: [(&str, &str, &str); 3] = [EVERYBODY[2], EVERYBODY[3], EVERYBODY[4]];
 
 /// One policy admits a stretched application's frontends wherever they run.
 #[tokio::test]
@@ -186,10 +187,16 @@ async fn story_2() {
 
     // A twin in the policy's own cluster is not meant, and cannot say that it is of cluster-b.
     kubectl(A, "create namespace billing");
-    kubectl(
-        A,
-        "label namespace billing cluster.clusterset.k8s.io/cluster-name=cluster-b --overwrite",
+    let claim = "label namespace billing cluster.clusterset.k8s.io/cluster-name=cluster-b --overwrite";
+    let refused = run(&format!("kubectl --context {A} {claim}").split(' ').collect::<Vec<_>>());
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("this is cluster cluster-a"),
+        "a false cluster label is taken: {refused:?}"
     );
+
+    // Nor where nobody refuses it the label.
+    unlabelled(A);
+    soon_done(A, claim).await;
     kubectl(
         A,
         "create deployment --namespace billing billing --image=busybox:1.37 -- sleep infinity",
@@ -199,16 +206,48 @@ async fn story_2() {
     expected.extend(from(&billing, server, to, Allowed));
     soon("its twin in cluster-a, which claims to be of cluster-b", expected).await;
     kubectl(A, "delete namespace billing --wait=false");
+    labelled(A);
 
+    unlabelled(B);
     let label = "label namespace billing cluster.clusterset.k8s.io/cluster-name";
-    kubectl(B, &format!("{label}-"));
+    soon_done(B, &format!("{label}-")).await;
     soon(
         "the namespace loses its cluster label",
         from(&billing, server, to, Refused),
     )
     .await;
+    labelled(B);
     kubectl(B, &format!("{label}=cluster-b"));
     soon("and has it again", from(&billing, server, to, Allowed)).await;
+}
+
+/// Takes away what deploy/cluster-label goes by: nothing keeps namespaces labelled any more.
+fn unlabelled(cluster: &str) {
+    kubectl(cluster, "delete configmap --namespace bailey bailey-cluster");
+}
+
+/// The contrary.
+fn labelled(cluster: &str) {
+    kubectl(
+        cluster,
+        &format!("create configmap --namespace bailey bailey-cluster --from-literal=id={cluster}"),
+    );
+}
+
+/// kubectl that the API server may refuse or undo as long as it has not heard of the change before; it is done when its
+/// output says that it changes nothing any more.
+async fn soon_done(cluster: &str, arguments: &str) {
+    let done = until(SOON, async || {
+        let line = format!("kubectl --context {cluster} {arguments}");
+        let output = run(&line.split(' ').collect::<Vec<_>>());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        Ok(if said.contains("not labeled") {
+            Look::Done(())
+        } else {
+            Look::NotYet(said)
+        })
+    });
+    done.await.unwrap();
 }
 
 /// A policy never reaches beyond its own cluster.
