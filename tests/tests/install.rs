@@ -16,6 +16,8 @@ use tests::assets;
 mod choices;
 #[path = "install/cluster_label.rs"]
 mod cluster_label;
+#[path = "install/programs.rs"]
+mod programs;
 #[path = "install/refused.rs"]
 mod refused;
 
