@@ -123,6 +123,7 @@ pub const CHOICES: &[Choice] = &[
             "image.pullSecrets={mine}",
             "enforcer.cluster=cluster-a",
             "enforcer.nriLate=refuse",
+            "enforcer.unknownLocalPods=hold",
             "policy.barePodSelector=local",
             "policy.clusterLabelMode=assert",
             "policy.egressToLocalNode=policy",
@@ -134,7 +135,7 @@ pub const CHOICES: &[Choice] = &[
             "hub.service.annotations.a=b",
         ],
         resources: BOTH,
-        components: "",
+        components: "../../components/hold",
         enforcer: Some("hub-and-member"),
         patches: r#"- patch: |-
     apiVersion: apps/v1
