@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod faults;
+mod first_packet;
 mod flow;
 mod neighbours;
 mod rig;

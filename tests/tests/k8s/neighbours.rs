@@ -5,7 +5,7 @@
 //! `tests/k8s/run` runs it on rigs of several kinds; the ways are the same on all of them.
 
 use super::rig::Verdict::{self, Allowed, Refused};
-use super::rig::{A, Pod, SOON, kubectl, pod, pods, run, service};
+use super::rig::{A, Pod, SOON, apply, kubectl, pod, pods, run, service};
 use serde_json::Value;
 use std::fmt;
 use std::io::{Read, Write};
@@ -92,7 +92,7 @@ impl Way {
                     &pod.name,
                     "--",
                 ];
-                let wget = ["wget", "-q", "-O", "-", "-T", &seconds, &url];
+                let wget = ["timeout", &seconds, "wget", "-q", "-O", "-", &url];
                 answered(&run(&[&exec[..], &wget].concat()))
             }
             (From::Node(node), To::Address(to)) => {
@@ -125,13 +125,6 @@ fn get(to: SocketAddr) -> std::io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
-}
-
-fn apply(name: &str, manifests: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join(format!("{name}.yaml"));
-    std::fs::write(&file, manifests).unwrap();
-    kubectl(A, &format!("apply -f {}", file.display()));
 }
 
 /// The server, clients and strangers on both nodes, and Services of each kind.
@@ -342,7 +335,7 @@ async fn every_way_to_a_pod() {
         (true, _) => vec!["IPv4", "IPv6"],
         (false, only) => vec![only],
     };
-    apply("neighbours", &manifests(&families));
+    apply(A, &manifests(&families));
     let _scene = Scene;
     let ready = "wait --for=condition=Ready pod --all --timeout=90s --namespace";
     kubectl(A, &format!("{ready} {NAMESPACE}"));
@@ -355,7 +348,7 @@ async fn every_way_to_a_pod() {
         .collect();
     act(0, "without a policy", &ways).await;
 
-    apply("policy", &policy("[]"));
+    apply(A, &policy("[]"));
     act(1, "a policy that admits nobody", &ways).await;
     is_probed("a policy that admits nobody").await;
 
@@ -374,9 +367,6 @@ async fn every_way_to_a_pod() {
         })
         .collect();
     let client = "{podSelector: {matchLabels: {app: client}}}";
-    apply(
-        "policy",
-        &policy(&format!("[{{from: [{client}, {}]}}]", blocks.join(", "))),
-    );
+    apply(A, &policy(&format!("[{{from: [{client}, {}]}}]", blocks.join(", "))));
     act(2, "a policy that admits clients, the outside and another node", &ways).await;
 }

@@ -107,6 +107,13 @@ pub fn kubectl(cluster: &str, arguments: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Applies manifests to a cluster.
+pub fn apply(cluster: &str, manifests: &str) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), manifests).unwrap();
+    kubectl(cluster, &format!("apply -f {}", file.path().display()));
+}
+
 /// A running pod.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pod {
