@@ -274,8 +274,13 @@ impl Connection {
 
 /// All connections end as they must, at once or soon after a change; then they must do so once more.
 pub async fn soon(what: &str, connections: Vec<Connection>) {
+    within(SOON, what, connections).await;
+}
+
+/// The same for a change that takes as long as that.
+pub async fn within(limit: Duration, what: &str, connections: Vec<Connection>) {
     assert!(!connections.is_empty(), "{what}: nothing to open");
-    let done = until(SOON, async || {
+    let done = until(limit, async || {
         let wrong = all(&connections);
         Ok(match wrong.first() {
             None => Look::Done(()),

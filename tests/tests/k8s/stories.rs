@@ -2,8 +2,9 @@
 //! by pod addresses and by Services; and what happens to a story when its pods, namespaces and clusters change.
 
 use super::rig::Verdict::{Allowed, Refused};
-use super::rig::{A, B, Connection, Pod, SOON, connections, kubectl, pod, pods, run, service, soon};
+use super::rig::{A, B, Connection, Pod, SOON, connections, kubectl, pod, pods, run, service, soon, within};
 use std::net::IpAddr;
+use std::time::Duration;
 use tests::lab::wait::{Look, until};
 
 /// The examples' pods, ready, with no policy in force.
@@ -282,4 +283,36 @@ async fn story_3() {
 
     kubectl(A, "delete -f deploy/examples/story-3.yaml");
     soon("the policy is gone", everywhere()).await;
+}
+
+/// A cluster leaves and becomes a member again, by the commands of the README.
+#[tokio::test]
+async fn a_cluster_leaves_and_comes_back() {
+    let examples = Examples::start();
+    let ledger = pod(A, "payments", "ledger");
+    let billing = |verdict| {
+        from(
+            &[(B, "billing", "billing")],
+            "ledger of cluster-a",
+            &ledger.addresses,
+            verdict,
+        )
+    };
+    examples.apply(2);
+    soon("story 2", billing(Allowed)).await;
+    let of_a_member = ["--id", B, "--context", B, "--hub-context", A];
+    hub(&[&["members", "remove"], &of_a_member[..]].concat());
+    within(KUBELETS_TIME, "cluster-b is no member any more", billing(Refused)).await;
+    hub(&[&["members", "add"], &of_a_member[..]].concat());
+    within(KUBELETS_TIME, "and is one again", billing(Allowed)).await;
+}
+
+/// Within what kubelet shows a hub that its Secret has changed.
+const KUBELETS_TIME: Duration = Duration::from_secs(150);
+
+/// Runs the hub's program, which must succeed.
+fn hub(arguments: &[&str]) {
+    let output = run(&[&["hub"], arguments].concat());
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "hub {}: {said}", arguments.join(" "));
 }
