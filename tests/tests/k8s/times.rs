@@ -6,7 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "the clock is what this is about")]
 
 use super::flow::{BEAT, Flow, netns_of_node};
-use super::rig::{A, B, Pod, SOON, client, kubectl, pod, pods};
+use super::rig::{A, B, Pod, SOON, apply, client, kubectl, pod, pods};
 use super::stories::Examples;
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1;
@@ -104,14 +104,24 @@ fn print(what: &str, figure: &mut Samples, floor: &mut Samples) {
 /// A pod of another cluster gets a label that a policy asks for, until its packets arrive.
 #[tokio::test]
 async fn labelled_until_reachable() {
-    let examples = Examples::start();
+    let _examples = Examples::start();
     let (database, batch) = (pod(A, "shop", "database"), pod(B, "shop", "batch"));
     let flow = Flow::start(&batch, &database);
     shown("datagrams without a policy", || {
         flow.first_arrived(Instant::now() - SOON)
     })
     .await;
-    examples.apply(1);
+    // Story 1 with all ports: datagrams are what is sent.
+    let frontends = json!({
+        "podSelector": {"matchLabels": {"app": "frontend"}},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}},
+    });
+    let policy = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": "from-frontends", "namespace": "shop"},
+        "spec": {"podSelector": {"matchLabels": {"app": "database"}}, "ingress": [{"from": [frontends]}]},
+    });
+    apply(A, &policy.to_string());
     shown("silence with the policy", || flow.last_arrived(Instant::now() - SOON)).await;
 
     let app = |pod: &v1::Pod| pod.labels().get("app").cloned().unwrap_or_default();
