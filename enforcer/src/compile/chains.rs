@@ -105,8 +105,10 @@ impl<'a, 's> Chains<'a, 's> {
                 verdict: Verdict::Accept,
             });
             let jumps = admitting.into_iter().map(|chain| always(Verdict::Jump(chain)));
-            let counted = isolated.iter().map(|owner| self.count(owner, direction));
-            let counted: Vec<Rule> = counted.collect();
+            // In an order that does not depend on which of several owners was heard of first (invariant 1).
+            let counters = isolated.iter().map(|owner| self.count(owner, direction));
+            let counters: BTreeSet<CounterName> = counters.collect();
+            let counted = counters.into_iter().map(|counter| always(Verdict::Count(counter)));
             let other_nodes = match direction {
                 Direction::Egress => None,
                 Direction::Ingress => self.count_other_nodes(),
@@ -135,8 +137,8 @@ impl<'a, 's> Chains<'a, 's> {
         (self.table, self.cut)
     }
 
-    /// The rule that counts for a pod what its end drops.
-    fn count(&mut self, owner: &Subject<'_>, direction: Direction) -> Rule {
+    /// The counter of what is dropped at a pod's end.
+    fn count(&mut self, owner: &Subject<'_>, direction: Direction) -> CounterName {
         let counted = Counted {
             direction,
             namespace: &owner.pod.namespace,
@@ -144,7 +146,7 @@ impl<'a, 's> Chains<'a, 's> {
         };
         let counter = CounterName::of_pod(counted, &owner.pod.uid);
         self.table.counters.insert(counter.clone());
-        always(Verdict::Count(counter))
+        counter
     }
 
     /// The rule that counts what is dropped although a node of another cluster sent it (K11).
