@@ -28,6 +28,23 @@ pub struct Packet {
     pub established: bool,
 }
 
+#[cfg(test)]
+impl Packet {
+    /// The first packet of a TCP connection to port 80.
+    pub(crate) fn tcp(source: IpAddr, destination: IpAddr) -> Self {
+        Self {
+            source,
+            destination,
+            payload: Payload::Ports {
+                protocol: 6,
+                source: 40_000,
+                destination: 80,
+            },
+            established: false,
+        }
+    }
+}
+
 /// What a packet carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Payload {

@@ -1,4 +1,5 @@
-//! Which texts Kubernetes takes for label keys, label values and DNS names (apimachinery's `validation`).
+//! Which texts Kubernetes takes for label keys, label values and DNS names (apimachinery's `validation`), and how any text
+//! is written in a URL.
 //!
 //! Pure. Says yes or no; what follows from a no is for the caller.
 
@@ -35,4 +36,18 @@ pub fn is_dns_subdomain(text: &str) -> bool {
                 && bytes.last().is_some_and(alphanumeric)
                 && bytes.iter().all(|b| alphanumeric(b) || *b == b'-')
         })
+}
+
+/// A path segment or a query's value, with all but RFC 3986's unreserved characters (2.3) written as percent and two
+/// hexadecimal digits.
+pub fn percent_encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }

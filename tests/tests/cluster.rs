@@ -7,22 +7,16 @@
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
 
 use expect_test::{Expect, expect};
-use hub::certs::{self, Order};
-use hub::config::{Config, LogFormat, Security};
-use hub::ranges::PodRanges;
-use hub::shutdown::{Shutdown, Trigger};
 use kube::Client;
 use proto::mirror::Mirror;
-use proto::selector::Switches;
 use proto::subscribe::{Event, Hubs, Subscriber, subscribe};
-use proto::tls::Files;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 use tests::apiserver::{ApiServer, Kind, Role, Site};
+use tests::hub::Hub;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -37,47 +31,17 @@ struct World {
     mirror: Mirror,
     events: mpsc::Receiver<Event>,
     _tasks: JoinSet<()>,
-    _shutdown: Trigger,
+    _hub: Hub,
     _again: watch::Sender<u64>,
 }
 
 impl World {
     /// Starts a hub over the folder `clusters` in `dir`, and subscribes to it.
     fn start(dir: &Path) -> World {
-        let pki = dir.join("pki");
-        let order = Order {
-            out: pki.clone(),
-            trust_domain: "test.invalid".parse().unwrap(),
-            clusters: vec!["a".parse().unwrap()],
-            nodes: Vec::new(),
-            hub_names: Vec::new(),
-            days: 1,
-        };
-        #[expect(clippy::disallowed_methods, reason = "certificates begin and end by the wall clock")]
-        certs::issue(order, std::time::SystemTime::now()).unwrap();
-        let files = |name: &str| Files {
-            certificate: pki.join(format!("{name}.crt")),
-            key: pki.join(format!("{name}.key")),
-            ca: pki.join("ca.crt"),
-        };
-        let listen = free_port();
-        let config = Config {
-            clusters: dir.join("clusters"),
-            listen,
-            security: Security::MutualTls(files("hub")),
-            admin: free_port(),
-            switches: Switches::default(),
-            pod_ranges: PodRanges::default(),
-            log_level: "info".to_owned(),
-            log_format: LogFormat::Text,
-        };
-        let (trigger, shutdown) = Shutdown::new();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async { hub::run(config, shutdown).await.unwrap() });
-
+        let hub = Hub::start(dir, &["a".parse().unwrap()]).unwrap();
         let hubs = Hubs {
-            urls: vec![format!("https://{listen}").parse().unwrap()],
-            tls: Some(files("cluster-a")),
+            urls: vec![format!("https://{}", hub.listen()).parse().unwrap()],
+            tls: Some(hub.files("cluster-a")),
         };
         let subscriber = Subscriber {
             cluster: "a".parse().unwrap(),
@@ -86,13 +50,14 @@ impl World {
         let again = watch::Sender::new(0);
         let (feed, _reporter) = subscribe(hubs, subscriber, again.subscribe(), fastrand::Rng::with_seed(1));
         let (sender, events) = mpsc::channel(FRAMES);
+        let mut tasks = JoinSet::new();
         tasks.spawn(feed.run(sender));
         let mirror = Mirror::new("a".parse().unwrap());
         World {
             mirror,
             events,
             _tasks: tasks,
-            _shutdown: trigger,
+            _hub: hub,
             _again: again,
         }
     }
@@ -123,14 +88,6 @@ fn same_lines(one: &str, other: &str) -> bool {
         lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
     };
     lines(one) == lines(other)
-}
-
-/// An address on loopback that nobody listens on.
-fn free_port() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
 }
 
 /// What a mirror holds: clusters, namespaces but those that every cluster has, addresses and who owns them.

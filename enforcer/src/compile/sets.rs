@@ -67,12 +67,12 @@ impl<'a> Sets<'a> {
         self.world.cluster
     }
 
-    /// What is decided where NetworkPolicy leaves a choice.
     /// The ranges of which unknown addresses are held.
     pub(super) const fn held(&self) -> &'a BTreeSet<IpNet> {
         self.world.held
     }
 
+    /// What is decided where NetworkPolicy leaves a choice.
     pub(super) const fn switches(&self) -> Switches {
         self.world.switches
     }

@@ -4,6 +4,7 @@
 
 use super::RULES;
 use super::finding::{Finding, Findings, Rule, Severity};
+use proto::syntax::percent_encoded;
 use serde_json::{Value, json};
 use std::path::{Component, Path};
 
@@ -110,17 +111,4 @@ fn uri(folder: &Path, file: &str) -> String {
     segments.extend(file.split('/').map(Into::into));
     let encoded = segments.iter().map(|segment| percent_encoded(segment));
     encoded.collect::<Vec<_>>().join("/")
-}
-
-/// A path segment, with all but RFC 3986's unreserved characters written as percent and two hexadecimal digits.
-fn percent_encoded(segment: &str) -> String {
-    let mut out = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }

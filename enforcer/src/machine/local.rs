@@ -58,6 +58,10 @@ impl Machine {
     /// Takes up what API server and runtime have changed about which pods there are, and whose their addresses are.
     fn settle_pods(&mut self, now: Instant) {
         let pods = self.local.pods();
+        // Whose the addresses are follows from the pods alone.
+        if *pods == *self.wanted.pods {
+            return;
+        }
         let claims = self.local.claims(&pods, &self.node.cluster);
         let before = std::mem::replace(&mut self.local_claims, claims);
         let addresses: BTreeSet<IpAddr> = before.keys().chain(self.local_claims.keys()).copied().collect();
@@ -75,11 +79,9 @@ impl Machine {
         if inventory_changed {
             self.inventory_changed(now);
         }
-        if *pods != *self.wanted.pods {
-            self.wanted.pods = pods.into();
-            self.subjects_changed(now);
-            self.settle_links(now);
-        }
+        self.wanted.pods = pods.into();
+        self.subjects_changed(now);
+        self.settle_links(now);
     }
 
     /// Brings up to date which sandboxes' pods the kernel isolates as policies say.

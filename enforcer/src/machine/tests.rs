@@ -1,7 +1,7 @@
 //! The machine against a kernel that is a value.
 
 use super::*;
-use crate::interpret::{Packet, Payload, passes};
+use crate::interpret::{Packet, passes};
 use proto::wire::{self, cluster_status::State};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
@@ -143,17 +143,7 @@ impl Rig {
             self.kernel,
             "the kernel holds the ruleset of the last pass"
         );
-        let payload = Payload::Ports {
-            protocol: 6,
-            source: 40_000,
-            destination: 80,
-        };
-        let packet = Packet {
-            source: source.parse().unwrap(),
-            destination: LOCAL.parse().unwrap(),
-            payload,
-            established: false,
-        };
+        let packet = Packet::tcp(source.parse().unwrap(), LOCAL.parse().unwrap());
         passes(&ruleset, &packet)
     }
 
@@ -830,17 +820,7 @@ fn node_object(ranges: &[&str]) -> OwnNode {
 fn unknown_addresses_of_the_nodes_pod_ranges_are_held_once_these_are_known() {
     const UNKNOWN: &str = "10.1.0.9";
     let to_unknown = |rig: &Rig| {
-        let payload = Payload::Ports {
-            protocol: 6,
-            source: 40_000,
-            destination: 80,
-        };
-        let packet = Packet {
-            source: "192.0.2.1".parse().unwrap(),
-            destination: UNKNOWN.parse().unwrap(),
-            payload,
-            established: false,
-        };
+        let packet = Packet::tcp("192.0.2.1".parse().unwrap(), UNKNOWN.parse().unwrap());
         passes(rig.machine.ruleset(), &packet)
     };
     let holding = |mut rig: Rig| {

@@ -6,7 +6,7 @@
 use super::leaf::{Leaf, leafs};
 use super::{HubName, Order};
 use crate::members::context::Context;
-use crate::members::object::{Fate, Object, fate};
+use crate::members::object::Object;
 use crate::members::{Error, Outcome, manifest, pem, tell};
 use proto::model::ClusterName;
 use proto::peer::Role;
@@ -224,10 +224,10 @@ async fn apply(
         tell(out, Outcome::Created, &namespace.place, "")?;
     }
     for secret in secrets.iter().filter(|secret| secret.member.as_ref() == member) {
-        let there = cluster.get(&secret.object.place).await?;
-        let outcome = match fate(&secret.object.json, there.as_ref()) {
-            Fate::Create => Outcome::Created,
-            Fate::Change | Fate::Keep => Outcome::Changed,
+        // One that is there is another: a certificate is written anew each time.
+        let outcome = match cluster.get(&secret.object.place).await? {
+            None => Outcome::Created,
+            Some(_) => Outcome::Changed,
         };
         cluster.apply(&secret.object).await?;
         tell(out, outcome, &secret.object.place, &secret.subject)?;

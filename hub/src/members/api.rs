@@ -6,6 +6,7 @@ use super::Error;
 use super::object::{Object, Place, collection, resource};
 use kube::core::Status;
 use proto::observe::Kind;
+use proto::syntax::percent_encoded;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -222,13 +223,4 @@ pub fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
         cause = source;
     }
     cause.to_string()
-}
-
-/// A value for a query (RFC 3986, 2.3).
-fn percent_encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }

@@ -11,7 +11,7 @@ use std::slice;
 use std::time::Instant;
 use tests::apiserver::{Lists, Role};
 use tests::lab::layout::Layout;
-use tests::lab::runtime::{REQUEST_TIMEOUT, Runtime};
+use tests::lab::runtime::{Plugin, REQUEST_TIMEOUT, Runtime};
 
 /// Where the runtime of a/node-1 listens.
 fn socket(rig: &Rig<'_>) -> PathBuf {
@@ -26,6 +26,16 @@ async fn with_runtime(rig: &mut Rig<'_>, more: &str) -> Runtime {
     let flags = [format!("--nri={}", socket(rig).display()), more.to_owned()];
     rig.control.start_enforcer_with(&rig.lab.fabric, &on, &flags).unwrap();
     runtime
+}
+
+/// The same where `stranger` was, whose addresses nobody is known to have then, with a runtime that runs nothing.
+async fn in_strangers_place(rig: &mut Rig<'_>) -> (Runtime, Plugin) {
+    let runtime = with_runtime(rig, "--nri-late=refuse").await;
+    let plugin = runtime.plugin(&[], false).await.unwrap();
+    rig.control.enforcers_ready().await.unwrap();
+    rig.delete("a", &pod("a", "stranger")).await;
+    rig.settle().await;
+    (runtime, plugin)
 }
 
 /// A pod that the policy isolates, where `stranger` is: as the API server knows it before it has addresses.
@@ -67,11 +77,7 @@ async fn uid(rig: &Rig<'_>) -> String {
 #[test]
 fn a_pod_is_isolated_when_the_runtime_is_answered() {
     in_lab(Layout::Routed, async |rig| {
-        let runtime = with_runtime(rig, "--nri-late=refuse").await;
-        let plugin = runtime.plugin(&[], false).await.unwrap();
-        rig.control.enforcers_ready().await.unwrap();
-        rig.delete("a", &pod("a", "stranger")).await;
-        rig.settle().await;
+        let (_runtime, plugin) = in_strangers_place(rig).await;
         for is_known in [true, false] {
             let mut uid_of_starts = "unknown".to_owned();
             if is_known {
@@ -97,11 +103,7 @@ fn a_pod_is_isolated_when_the_runtime_is_answered() {
 #[test]
 fn what_a_runtime_runs_that_comes_back_is_isolated() {
     in_lab(Layout::Routed, async |rig| {
-        let runtime = with_runtime(rig, "--nri-late=refuse").await;
-        let plugin = runtime.plugin(&[], false).await.unwrap();
-        rig.control.enforcers_ready().await.unwrap();
-        rig.delete("a", &pod("a", "stranger")).await;
-        rig.settle().await;
+        let (runtime, plugin) = in_strangers_place(rig).await;
         rig.judge("b/x/other", "a/x/stranger", Verdict::Allowed).await;
         drop((plugin, runtime));
         let program = "enforcer-a@node-1";

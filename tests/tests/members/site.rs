@@ -2,19 +2,16 @@
 
 use clap::Parser;
 use hub::certs;
-use hub::config::{CommandLine, Config, LogFormat, Security, Task};
+use hub::config::{CommandLine, Task};
 use hub::members::{self, Done};
-use hub::ranges::PodRanges;
-use hub::shutdown::{Shutdown, Trigger};
 use kube::Client;
 use proto::kubeconfig::{Access, Trust, cluster_uid};
-use proto::selector::Switches;
 use proto::tls::Files;
 use serde_json::{Value, json};
 use std::fs::{self, Permissions};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 use tests::apiserver::{ApiServer, Kind, Lists, Role};
@@ -253,7 +250,7 @@ impl Site {
 
     /// Starts a hub over what is mounted.
     pub async fn hub(&self) -> Hub {
-        Hub::start(self.dir.path()).await
+        Hub(tests::hub::Hub::start(self.dir.path(), &[]).unwrap())
     }
 }
 
@@ -344,69 +341,26 @@ fn without_times(text: &str) -> String {
 }
 
 /// A hub that runs, and somebody who asks it.
-pub struct Hub {
-    pki: PathBuf,
-    listen: SocketAddr,
-    _tasks: JoinSet<()>,
-    _shutdown: Trigger,
-}
+pub struct Hub(tests::hub::Hub);
 
 impl Hub {
-    async fn start(dir: &Path) -> Self {
-        let pki = dir.join("pki");
-        let order = certs::Order {
-            out: pki.clone(),
-            trust_domain: "bailey.local".parse().unwrap(),
-            clusters: Vec::new(),
-            nodes: Vec::new(),
-            hub_names: Vec::new(),
-            days: 1,
-        };
-        #[expect(clippy::disallowed_methods, reason = "certificates begin and end by the wall clock")]
-        certs::issue(order, std::time::SystemTime::now()).unwrap();
-        fs::create_dir_all(dir.join("clusters")).unwrap();
-        let listen = free_port();
-        let config = Config {
-            clusters: dir.join("clusters"),
-            listen,
-            security: Security::MutualTls(Files {
-                certificate: pki.join("hub.crt"),
-                key: pki.join("hub.key"),
-                ca: pki.join("ca.crt"),
-            }),
-            admin: free_port(),
-            switches: Switches::default(),
-            pod_ranges: PodRanges::default(),
-            log_level: "info".to_owned(),
-            log_format: LogFormat::Text,
-        };
-        let (trigger, shutdown) = Shutdown::new();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async { hub::run(config, shutdown).await.unwrap() });
-        Self {
-            pki,
-            listen,
-            _tasks: tasks,
-            _shutdown: trigger,
-        }
-    }
-
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.listen
+        self.0.listen()
     }
 
     /// The same as a URL.
     pub fn url(&self) -> String {
-        format!("https://{}", self.listen)
+        format!("https://{}", self.address())
     }
 
     /// The flags of `list` that ask this hub.
     pub fn flags(&self) -> String {
-        let pki = self.pki.display();
+        let Files { certificate, key, ca } = self.0.files("reader");
+        let [certificate, key, ca] = [certificate, key, ca].map(|file| file.display().to_string());
         format!(
-            "--hub https://{} --hub-ca {pki}/ca.crt --tls-cert {pki}/reader.crt --tls-key {pki}/reader.key",
-            self.listen
+            "--hub {} --hub-ca {ca} --tls-cert {certificate} --tls-key {key}",
+            self.url()
         )
     }
 
@@ -450,10 +404,4 @@ impl Hub {
     pub async fn becomes(&self, id: &str, state: &str) {
         self.until(id, |member| member["state"] == state).await;
     }
-}
-
-/// An address on loopback that nobody listens on.
-fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap()
 }

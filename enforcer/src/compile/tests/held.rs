@@ -1,7 +1,7 @@
 //! Unknown addresses of the node's pod ranges: held in both directions, whatever else passes (S122).
 
 use super::manifests::{Clusters, Node, SMALL};
-use crate::interpret::{Packet, Payload, passes};
+use crate::interpret::{Packet, passes};
 use crate::plan::Actual;
 use crate::ruleset::Ruleset;
 use crate::status::Counts;
@@ -35,14 +35,8 @@ fn ruleset(ranges: &[&str]) -> Ruleset {
 
 fn verdict(ruleset: &Ruleset, source: &str, destination: &str, established: bool) -> bool {
     let packet = Packet {
-        source: source.parse().unwrap(),
-        destination: destination.parse().unwrap(),
-        payload: Payload::Ports {
-            protocol: 6,
-            source: 40_000,
-            destination: 80,
-        },
         established,
+        ..Packet::tcp(source.parse().unwrap(), destination.parse().unwrap())
     };
     passes(ruleset, &packet)
 }

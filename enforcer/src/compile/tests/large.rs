@@ -1,7 +1,7 @@
 //! Policies of a size that nobody writes by hand: what they cost in the kernel does not grow with what they say.
 
 use super::manifests::{Clusters, Node, SMALL};
-use crate::interpret::{Packet, Payload, passes};
+use crate::interpret::{Packet, passes};
 use crate::ruleset::Ruleset;
 use crate::switches::Switches;
 use proto::model::ClusterName;
@@ -34,16 +34,7 @@ fn rules(ruleset: &Ruleset) -> usize {
 }
 
 fn admits(ruleset: &Ruleset, source: &str, destination: &str) -> bool {
-    let packet = Packet {
-        source: source.parse().unwrap(),
-        destination: destination.parse().unwrap(),
-        payload: Payload::Ports {
-            protocol: 6,
-            source: 40_000,
-            destination: 80,
-        },
-        established: false,
-    };
+    let packet = Packet::tcp(source.parse().unwrap(), destination.parse().unwrap());
     passes(ruleset, &packet)
 }
 

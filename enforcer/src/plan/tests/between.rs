@@ -2,7 +2,7 @@
 //! both admit.
 
 use super::*;
-use crate::interpret::{Packet, Payload, passes};
+use crate::interpret::{Packet, passes};
 use crate::ruleset::Family;
 
 /// The rulesets that the kernel enforces on the way, one member at a time.
@@ -67,19 +67,8 @@ fn beside(family: Family, width: u8) -> IpAddr {
 fn packets(family: Family) -> Vec<Packet> {
     let pods = (0..4).chain(100..106).map(|number| address(family, number));
     let ends: Vec<IpAddr> = pods.chain((9..14).map(|width| beside(family, width))).collect();
-    let payload = Payload::Ports {
-        protocol: Protocol::Tcp.number(),
-        source: 40_000,
-        destination: 80,
-    };
-    let packet = |source: IpAddr, destination| Packet {
-        source,
-        destination,
-        payload,
-        established: false,
-    };
     ends.iter()
-        .flat_map(|source| ends.iter().map(|destination| packet(*source, *destination)))
+        .flat_map(|source| ends.iter().map(|destination| Packet::tcp(*source, *destination)))
         .collect()
 }
 
