@@ -279,14 +279,8 @@ impl Machine {
             Input::Pods(event) => self.local_pods(event, now),
             Input::Runtime(event) => self.runtime(event, now),
             Input::OwnNode(event) => self.own_node(event, now),
-            Input::OwnPods(event) => {
-                self.own_cluster.pods(event);
-                self.own_part(now)
-            }
-            Input::OwnNamespaces(event) => {
-                self.own_cluster.namespaces(event);
-                self.own_part(now)
-            }
+            Input::OwnPods(event) => self.own_pods(event, now),
+            Input::OwnNamespaces(event) => self.own_namespaces(event, now),
             Input::NodeAddresses(addresses) => {
                 if *self.wanted.node_addresses != addresses {
                     self.wanted.node_addresses = Arc::new(addresses);

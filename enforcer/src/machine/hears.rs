@@ -5,6 +5,7 @@ use crate::notice::Notice;
 use crate::policy::{self, NetworkPolicy, PolicyName};
 use proto::mirror::Applied;
 use proto::model::ClusterState;
+use proto::observe::{Namespace, Pod};
 use proto::watch::Event;
 use proto::{subscribe, wire};
 use std::collections::BTreeSet;
@@ -65,7 +66,7 @@ impl Machine {
     }
 
     pub(super) fn policies(&mut self, event: Event<NetworkPolicy>, now: Instant) -> Vec<Output> {
-        let mut outputs = Vec::new();
+        let mut outputs = said_of_loss("NetworkPolicies", &event);
         let mut changed = false;
         self.lost.policies = loss(&event);
         match event {
@@ -89,11 +90,7 @@ impl Machine {
                     Arc::make_mut(&mut self.wanted.policies).remove(&raw.name);
                 }
             }
-            Event::Heard => {}
-            Event::Lost(reason) => outputs.push(Output::Say(Notice::WatchLost {
-                kind: "NetworkPolicies",
-                reason,
-            })),
+            Event::Heard | Event::Lost(_) => {}
         }
         if changed {
             self.subjects_changed(now);
@@ -121,13 +118,34 @@ impl Machine {
         true
     }
 
-    pub(super) fn own_part(&mut self, now: Instant) -> Vec<Output> {
+    pub(super) fn own_pods(&mut self, event: Event<Pod>, now: Instant) -> Vec<Output> {
+        let outputs = self.said_of_own_cluster("this cluster's pods", &event);
+        self.own_cluster.pods(event);
+        self.own_part(now);
+        outputs
+    }
+
+    pub(super) fn own_namespaces(&mut self, event: Event<Namespace>, now: Instant) -> Vec<Output> {
+        let outputs = self.said_of_own_cluster("this cluster's namespaces", &event);
+        self.own_cluster.namespaces(event);
+        self.own_part(now);
+        outputs
+    }
+
+    fn own_part(&mut self, now: Instant) {
         if let Some(part) = self.own_cluster.part(&self.node.cluster)
             && self.mirror.set_part(&self.node.cluster, Some(part))
         {
             self.inventory_changed(now);
         }
-        Vec::new()
+    }
+
+    /// A watch that nobody wants any more is late with what it says.
+    fn said_of_own_cluster<K>(&self, kind: &'static str, event: &Event<K>) -> Vec<Output> {
+        match self.own_cluster.is_followed() {
+            true => said_of_loss(kind, event),
+            false => Vec::new(),
+        }
     }
 
     pub(super) fn inventory_changed(&mut self, received: Instant) {
@@ -139,6 +157,12 @@ impl Machine {
         self.subjects_dirty = true;
         self.pending_since = Some(self.pending_since.map_or(received, |since| since.min(received)));
     }
+}
+
+/// What is said if a watch is interrupted.
+pub(super) fn said_of_loss<K>(kind: &'static str, event: &Event<K>) -> Vec<Output> {
+    let notice = loss(event).map(|reason| Notice::WatchLost { kind, reason });
+    notice.map(Output::Say).into_iter().collect()
 }
 
 pub(super) fn loss<K>(event: &Event<K>) -> Option<String> {

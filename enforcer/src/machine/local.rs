@@ -1,6 +1,6 @@
 //! What the machine takes in of the pods of its node.
 
-use super::hears::loss;
+use super::hears::{loss, said_of_loss};
 use super::{Machine, Output};
 use crate::notice::{Notice, PodStarts};
 use crate::sandbox::{self, Answer, InForce};
@@ -13,20 +13,15 @@ use std::time::Instant;
 
 impl Machine {
     pub(super) fn local_pods(&mut self, event: Event<Pod>, now: Instant) -> Vec<Output> {
+        let outputs = said_of_loss("this node's pods", &event);
         self.lost.pods = loss(&event);
-        let lost = self.lost.pods.clone().map(|reason| {
-            Output::Say(Notice::WatchLost {
-                kind: "this node's pods",
-                reason,
-            })
-        });
         let was_synced = self.local.is_synced();
         self.local.watched(event);
         self.settle_pods(now);
         if was_synced != self.local.is_synced() {
             self.subjects_changed(now);
         }
-        lost.into_iter().collect()
+        outputs
     }
 
     pub(super) fn runtime(&mut self, event: sandbox::Event, now: Instant) -> Vec<Output> {

@@ -323,11 +323,21 @@ fn without_a_hub_a_local_pod_is_isolated_and_the_own_cluster_known() {
         pod("web", NEIGHBOUR, json!({"app": "web"})),
     ])));
     assert_eq!(rig.admitted(), [false, false, false], "half a world is none");
+    rig.said.clear();
+    rig.hear(Input::OwnNamespaces(Event::Lost("refused".to_owned())));
+    let lost = Notice::WatchLost {
+        kind: "this cluster's namespaces",
+        reason: "refused".to_owned(),
+    };
+    assert_eq!(rig.said, [lost], "what keeps it from the other half");
     rig.hear(Input::OwnNamespaces(Event::Synced(Vec::new())));
     assert_eq!(rig.admitted(), [true, false, false]);
     let mut hub = Hub::new(1);
     rig.hear_at_once(hub.snapshot("web", State::Live));
     assert_eq!((rig.admitted(), rig.following), ([true, true, false], false));
+    rig.said.clear();
+    rig.hear(Input::OwnPods(Event::Lost("late".to_owned())));
+    assert_eq!(rig.said, []);
     rig.hear_at_once(hub.snapshot("batch", State::Live));
     assert_eq!(rig.admitted(), [false, false, false]);
 }
