@@ -1,5 +1,5 @@
 //! What a person installs: kustomize and Helm render the same objects for the same choices, a real API server takes each of
-//! them, and a wrong choice is refused with a word on what is allowed.
+//! them, a wrong choice is refused with a word on what is allowed, and no right is granted that is not used.
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
 
@@ -20,6 +20,8 @@ mod cluster_label;
 mod programs;
 #[path = "install/refused.rs"]
 mod refused;
+#[path = "install/rights.rs"]
+mod rights;
 
 use choices::{CHOICES, Choice};
 

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::process::Stdio;
 use tests::apiserver::{Lists, Role};
 use tests::assets;
+use tests::rights::{each, without};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -467,16 +468,10 @@ async fn each_right_of_the_hub_is_needed() {
     let path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/bailey-hub";
     let whole = read(&b, path).await["rules"].take();
     let mut said = Vec::new();
-    for (rule, resource, verb) in each(&whole) {
-        write(
-            &b,
-            "PATCH",
-            path,
-            &json!({"rules": without(&whole, (rule, &resource, &verb))}),
-        )
-        .await;
+    for right in each(&whole) {
+        write(&b, "PATCH", path, &json!({"rules": without(&whole, &right)})).await;
         // A hub that begins now has to do everything.
-        let reason = match verb.as_str() {
+        let reason = match right.verb.as_str() {
             "get" => site.uid_is_refused().await,
             _ => {
                 let hub = site.hub().await;
@@ -489,7 +484,7 @@ async fn each_right_of_the_hub_is_needed() {
             }
         };
         let reason = reason.split(" (it says").next().unwrap();
-        said.push(format!("without {verb} on {resource}: {reason}"));
+        said.push(format!("without {right}: {reason}"));
     }
     expect![[r#"
         without list on pods: SYNCING pods: the API server refused list pods (403): grant list and watch on pods
@@ -501,35 +496,6 @@ async fn each_right_of_the_hub_is_needed() {
 
 fn is_refused(member: &Value) -> bool {
     member["reason"].as_str().is_some_and(|reason| reason.contains("(403)"))
-}
-
-/// Each right of rules: the rule, the resource and the verb.
-fn each(rules: &Value) -> Vec<(usize, String, String)> {
-    let words = |value: &Value| -> Vec<String> { serde_json::from_value(value.clone()).unwrap() };
-    let rules = rules.as_array().unwrap().iter().enumerate();
-    let rights = rules.flat_map(|(rule, rights)| {
-        let verbs = words(&rights["verbs"]);
-        let resources = words(&rights["resources"]);
-        resources.into_iter().flat_map(move |resource| {
-            let verbs = verbs.clone().into_iter();
-            verbs.map(move |verb| (rule, resource.clone(), verb))
-        })
-    });
-    rights.collect()
-}
-
-/// Rules without one right.
-fn without(rules: &Value, (rule, resource, verb): (usize, &str, &str)) -> Value {
-    let mut rules = rules.as_array().unwrap().clone();
-    let mut rest = rules[rule].clone();
-    rest["resources"] = json!([resource]);
-    for (words, word) in [(&mut rest, verb), (&mut rules[rule], resource)] {
-        let field = if word == verb { "verbs" } else { "resources" };
-        words[field].as_array_mut().unwrap().retain(|one| one != word);
-    }
-    rules.push(rest);
-    rules.retain(|rule| rule["verbs"] != json!([]) && rule["resources"] != json!([]));
-    rules.into()
 }
 
 #[tokio::test]
