@@ -18,6 +18,8 @@ mod choices;
 mod cluster_label;
 #[path = "install/programs.rs"]
 mod programs;
+#[path = "install/refusals.rs"]
+mod refusals;
 #[path = "install/refused.rs"]
 mod refused;
 #[path = "install/rights.rs"]

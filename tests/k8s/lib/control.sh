@@ -11,6 +11,16 @@ when_ready() {
     exec "$@"
 }
 
+# What hub and enforcers ask for and whether they may have it, which tests/k8s/rights reads.
+cat >"$dir/control/audit.yaml" <<END
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- {level: Metadata, userGroups: ["system:serviceaccounts:bailey"]}
+- {level: None}
+END
+
 # --unsafe-no-fsync: the rig forgets everything at a crash of the machine, and is faster until then.
 service etcd etcd --data-dir "$dir/control/etcd" --unsafe-no-fsync \
     --listen-client-urls "http://$loopback:2379" --advertise-client-urls "http://$loopback:2379" \
@@ -24,7 +34,7 @@ service kube-apiserver kube-apiserver --etcd-servers "http://$loopback:2379" --b
     --service-account-signing-key-file "$dir/pki/accounts.key" --client-ca-file "$dir/pki/ca.crt" \
     --kubelet-client-certificate "$dir/pki/kubelet-client.crt" --kubelet-client-key "$dir/pki/kubelet-client.key" \
     --kubelet-preferred-address-types InternalIP --authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction \
-    --allow-privileged &
+    --allow-privileged --audit-policy-file "$dir/control/audit.yaml" --audit-log-path "$dir/control/audit.log" &
 service kube-controller-manager when_ready kube-controller-manager --kubeconfig "$dir/control/kube-controller-manager.kubeconfig" \
     --bind-address "$loopback" --leader-elect=false --use-service-account-credentials --root-ca-file "$dir/pki/ca.crt" \
     --service-account-private-key-file "$dir/pki/accounts.key" &
