@@ -27,11 +27,15 @@ const ATTEMPTS: u32 = 5;
 /// See [`ATTEMPTS`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
+/// After how many refusals in a row it is certain that this enforcer may not write Events: an API server that starts forbids
+/// everything for half a second, until it knows who may what.
+const CERTAIN: u32 = 3;
+
 /// What became of an Event.
 enum Outcome {
     /// It is written, by this node or another.
     Written,
-    /// This enforcer may not write Events.
+    /// This enforcer may not write Events, or not yet.
     Forbidden(String),
     /// The API server does not want it, and will not.
     Refused(String),
@@ -45,7 +49,7 @@ pub async fn run(client: Client, mut asked: watch::Receiver<Arc<Events>>, node: 
         client,
         node,
         settled: BTreeSet::new(),
-        forbidden: false,
+        forbidden: 0,
     };
     loop {
         let events = Arc::clone(&asked.borrow_and_update());
@@ -74,8 +78,8 @@ struct Recorder<'a> {
     node: &'a str,
     /// Of the Events that are asked for those that are written or given up.
     settled: BTreeSet<EventName>,
-    /// The last one that was tried was forbidden.
-    forbidden: bool,
+    /// How many of the last attempts were forbidden, in a row.
+    forbidden: u32,
 }
 
 impl Recorder<'_> {
@@ -90,13 +94,23 @@ impl Recorder<'_> {
         let mut pause = FIRST_PAUSE;
         for attempt in 1..=ATTEMPTS {
             let outcome = self.attempt(name, void).await;
-            let was_forbidden = std::mem::replace(&mut self.forbidden, matches!(outcome, Outcome::Forbidden(_)));
+            self.forbidden = match outcome {
+                Outcome::Forbidden(_) => self.forbidden.saturating_add(1),
+                Outcome::Written | Outcome::Refused(_) | Outcome::Later(_) => 0,
+            };
             match outcome {
                 Outcome::Written => {
                     return tracing::info!(%policy, %name, "an Event tells of the void pieces of a NetworkPolicy");
                 }
+                Outcome::Forbidden(reason) | Outcome::Later(reason)
+                    if attempt < ATTEMPTS && self.forbidden < CERTAIN =>
+                {
+                    tracing::debug!(%policy, reason, attempt, "an Event on a NetworkPolicy is tried again");
+                    sleep(pause.mul_f64(fastrand::f64().mul_add(0.5, 0.5))).await;
+                    pause *= 4;
+                }
                 Outcome::Forbidden(reason) => {
-                    if !was_forbidden {
+                    if self.forbidden <= CERTAIN {
                         tracing::warn!(
                             %policy,
                             reason,
@@ -109,13 +123,8 @@ impl Recorder<'_> {
                 Outcome::Refused(reason) => {
                     return tracing::warn!(%policy, reason, "the API server refuses an Event on a NetworkPolicy");
                 }
-                Outcome::Later(reason) if attempt == ATTEMPTS => {
-                    tracing::warn!(%policy, reason, attempt, "an Event on a NetworkPolicy is given up");
-                }
                 Outcome::Later(reason) => {
-                    tracing::debug!(%policy, reason, attempt, "an Event on a NetworkPolicy is tried again");
-                    sleep(pause.mul_f64(fastrand::f64().mul_add(0.5, 0.5))).await;
-                    pause *= 4;
+                    tracing::warn!(%policy, reason, attempt, "an Event on a NetworkPolicy is given up");
                 }
             }
         }
