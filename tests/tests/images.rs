@@ -1,15 +1,16 @@
 //! The images that `deploy/images` makes: nothing but one static program in each, the same each time, small, and able to
 //! find a host by its name although no library and no file of a distribution is there.
 //!
-//! Programs are built first if they are not (profile `image`: some minutes the first time). That two checkouts at two
-//! places compile to the same bytes is not tried here, since it takes twice as long; that no path of this machine is in
-//! them, which it hangs on, is.
+//! Programs are built first if they are not (profile `image`: some minutes the first time). Those for arm64 are tried when
+//! it is asked for: `cargo test -p tests --test images -- --ignored`. That two checkouts at two places compile to the same
+//! bytes is not tried here, since it takes twice as long; that no path of this machine is in them, which it hangs on, is.
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
 
 use serde_json::{Value, json};
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -27,18 +28,18 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const PROGRAMS: [&str; 2] = ["hub", "enforcer"];
 
 /// The archives of one run of the script, which all tests look at.
-static IMAGES: LazyLock<TempDir> = LazyLock::new(build);
+static IMAGES: LazyLock<TempDir> = LazyLock::new(|| build(&[]));
 
 fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 /// Runs the script.
-fn build() -> TempDir {
+fn build(flags: &[&str]) -> TempDir {
     let out = tempfile::tempdir().unwrap();
     let mut command = Command::new(checkout().join("deploy/images"));
     programs::untell(&mut command);
-    let output = command.arg("--out").arg(out.path()).output().unwrap();
+    let output = command.args(flags).arg("--out").arg(out.path()).output().unwrap();
     assert!(
         output.status.success(),
         "deploy/images failed; buildah is needed (apt-get install buildah):\n{}",
@@ -159,7 +160,7 @@ fn images_are_small_and_programs_name_no_path_of_this_machine() {
 
 #[test]
 fn a_second_run_makes_the_same_images() {
-    let again = build();
+    let again = build(&[]);
     for program in PROGRAMS {
         assert_eq!(
             unpack(again.path(), program).digest,
@@ -217,11 +218,7 @@ fn a_host_is_found_by_the_name_server_of_resolv_conf() {
         "users": [{"name": "a", "user": {"token": "t"}}],
     });
     fs::write(image.root.path().join("clusters/a.kubeconfig"), kubeconfig.to_string()).unwrap();
-    // A thread of its own, and a network of its own, in which port 53 is free.
-    let reached = std::thread::spawn(move || {
-        let _outside = Netns::leave().unwrap();
-        let up = Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap();
-        assert!(up.success());
+    let reached = alone(move || {
         let names = UdpSocket::bind((Ipv4Addr::LOCALHOST, 53)).unwrap();
         let apiserver = TcpListener::bind((Ipv4Addr::LOCALHOST, 6443)).unwrap();
         std::thread::spawn(move || answer(&names));
@@ -232,11 +229,29 @@ fn a_host_is_found_by_the_name_server_of_resolv_conf() {
             .stderr(Stdio::null())
             .spawn();
         let _hub = Running(hub.unwrap());
-        let (done, reached) = std::sync::mpsc::sync_channel(1);
-        std::thread::spawn(move || done.send(apiserver.accept().is_ok()));
-        reached.recv_timeout(DEADLINE)
+        within_deadline(move || apiserver.accept().is_ok())
     });
-    assert_eq!(reached.join().unwrap(), Ok(true));
+    assert_eq!(reached, Ok(true));
+}
+
+/// Does it in a network of its own, in which every port is free.
+fn alone<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = std::thread::spawn(move || {
+        let _outside = Netns::leave().unwrap();
+        let up = Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap();
+        assert!(up.success());
+        work()
+    });
+    done.join().unwrap()
+}
+
+/// What it comes to, if that does not take too long.
+fn within_deadline<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, std::sync::mpsc::RecvTimeoutError> {
+    let (done, outcome) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || done.send(work()));
+    outcome.recv_timeout(DEADLINE)
 }
 
 /// Every name is 127.0.0.1, and none has an IPv6 address.
@@ -255,4 +270,83 @@ fn answer(names: &UdpSocket) {
         }
         names.send_to(&reply, asker).unwrap();
     }
+}
+
+/// What runs programs for arm64 elsewhere.
+const EMULATOR: &str = "/usr/bin/qemu-aarch64-static";
+
+/// An image for arm64, in which the emulator stands beside the program.
+fn unpack_for_emulator(folder: &Path, program: &str) -> Image {
+    let image = unpack(folder, program);
+    assert_eq!(image.config["architecture"], json!("arm64"));
+    let copied = fs::copy(EMULATOR, image.root.path().join("qemu"));
+    copied.unwrap_or_else(|error| panic!("{EMULATOR}: {error} (apt-get install qemu-user-static)"));
+    image
+}
+
+fn emulated(image: &Image, program: &str) -> Command {
+    let mut command = chrooted(image, "qemu");
+    command.arg(format!("/{program}"));
+    command
+}
+
+/// What `enforcer matrix` says of story 2.
+fn matrix(mut enforcer: Command) -> String {
+    let output = enforcer
+        .args(["matrix", "/world", "--probe=TCP/5432"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Both start, the hub serves, and the enforcer judges as that for this machine does.
+#[test]
+#[ignore = "compiles all of it again: rustup target add aarch64-unknown-linux-musl, apt-get install gcc-aarch64-linux-gnu qemu-user-static"]
+fn images_for_arm64_work_under_an_emulator() {
+    let images = build(&["--arch", "arm64"]);
+    let [hub, enforcer] = PROGRAMS.map(|program| unpack_for_emulator(images.path(), program));
+    for (program, image) in PROGRAMS.into_iter().zip([&hub, &enforcer]) {
+        let output = emulated(image, program).arg("--version").output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(told, format!("{program} {}\n", env!("CARGO_PKG_VERSION")));
+    }
+
+    let native = unpack(IMAGES.path(), "enforcer");
+    for image in [&enforcer, &native] {
+        let world = image.root.path().join("world");
+        for part in ["stories", "story-2"] {
+            let from = checkout().join("tests/worlds").join(part);
+            let copied = Command::new("cp")
+                .args(["-rT".as_ref(), from.as_os_str(), world.as_os_str()])
+                .status();
+            assert!(copied.unwrap().success());
+        }
+    }
+    let judged = matrix(emulated(&enforcer, "enforcer"));
+    assert!(judged.contains("172 allowed, 24 refused"), "{judged}");
+    assert_eq!(judged, matrix(chrooted(&native, "enforcer")));
+
+    fs::create_dir(hub.root.path().join("clusters")).unwrap();
+    let answer = alone(move || {
+        let flags = ["--clusters=/clusters", "--insecure", "--admin=127.0.0.1:9443"];
+        let mut running = Running(
+            emulated(&hub, "hub")
+                .args(flags)
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap(),
+        );
+        let log = BufReader::new(running.0.stderr.take().unwrap());
+        let mut lines = log.lines().map(Result::unwrap);
+        let answer = within_deadline(move || {
+            lines.find(|line| line.contains("enforcers and queries are served"))?;
+            let mut admin = TcpStream::connect((Ipv4Addr::LOCALHOST, 9443)).ok()?;
+            admin.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").ok()?;
+            BufReader::new(admin).lines().next()?.ok()
+        });
+        drop(running);
+        answer
+    });
+    assert_eq!(answer, Ok(Some("HTTP/1.0 200 OK".to_owned())));
 }
