@@ -20,7 +20,7 @@ use tests::lab::netns::Netns;
 use tests::lab::programs;
 
 /// What a node may have to pull before it can enforce anything: a compressed image.
-const LARGEST: u64 = 10_000_000;
+const LARGEST: u64 = 8_000_000;
 
 /// How long a program may take to start and to ask for a name, however busy the machine.
 const DEADLINE: Duration = Duration::from_secs(60);
