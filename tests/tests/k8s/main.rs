@@ -7,7 +7,9 @@
 mod faults;
 mod first_packet;
 mod flow;
+mod hub;
 mod neighbours;
 mod rig;
+mod sizes;
 mod stories;
 mod times;

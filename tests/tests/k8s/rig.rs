@@ -114,6 +114,38 @@ pub fn apply(cluster: &str, manifests: &str) {
     kubectl(cluster, &format!("apply -f {}", file.path().display()));
 }
 
+/// Installs a cluster's part of Bailey anew, its overlay with these components (deploy/kustomize/components), and waits until
+/// its enforcers are.
+pub fn with_components(cluster: &str, components: &[&str]) {
+    let overlay = overlay(cluster);
+    let file = overlay.join("kustomization.yaml");
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let paths: Vec<String> = components
+        .iter()
+        .map(|name| format!("../../components/{name}"))
+        .collect();
+    let lines = text.lines().filter(|line| !line.starts_with("components:"));
+    let components = format!("components: [{}]", paths.join(", "));
+    let lines: Vec<&str> = lines.chain([&*components]).collect();
+    std::fs::write(&file, lines.join("\n") + "\n").unwrap();
+    kubectl(cluster, &format!("apply -k {}", overlay.display()));
+    kubectl(
+        cluster,
+        "rollout status --namespace bailey daemonset/bailey-enforcer --timeout=120s",
+    );
+}
+
+/// The trial PKI with which tests/k8s/install has installed Bailey.
+pub fn pki() -> PathBuf {
+    folder().join("install/pki")
+}
+
+/// The overlay by which tests/k8s/install has installed a cluster's part of Bailey.
+pub fn overlay(cluster: &str) -> PathBuf {
+    let name = if cluster == A { "hub-and-member" } else { "member" };
+    folder().join("install").join(cluster).join("overlays").join(name)
+}
+
 /// A running pod.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pod {

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 use tests::lab::measure::Samples;
 use tests::lab::wait::{Look, until};
 
+mod isolated;
+
 /// Of each kind.
 const SAMPLES: usize = 100;
 
@@ -84,9 +86,9 @@ fn saw(seen: &Seen, what: &str) -> Instant {
     }
 }
 
-/// Waits for a moment that a flow shows.
-async fn shown(what: &str, moment: impl Fn() -> Option<Instant>) -> Instant {
-    let look = async || Ok(moment().map_or_else(|| Look::NotYet(what.to_owned()), Look::Done));
+/// Waits for what a look shows.
+async fn shown<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let look = async || Ok(look().await.map_or_else(|| Look::NotYet(what.to_owned()), Look::Done));
     until(SOON, look).await.unwrap_or_else(|error| panic!("{error:#}"))
 }
 
@@ -107,7 +109,7 @@ async fn labelled_until_reachable() {
     let _examples = Examples::start();
     let (database, batch) = (pod(A, "shop", "database"), pod(B, "shop", "batch"));
     let flow = Flow::start(&batch, &database);
-    shown("datagrams without a policy", || {
+    shown("datagrams without a policy", async || {
         flow.first_arrived(Instant::now() - SOON)
     })
     .await;
@@ -122,7 +124,10 @@ async fn labelled_until_reachable() {
         "spec": {"podSelector": {"matchLabels": {"app": "database"}}, "ingress": [{"from": [frontends]}]},
     });
     apply(A, &policy.to_string());
-    shown("silence with the policy", || flow.last_arrived(Instant::now() - SOON)).await;
+    shown("silence with the policy", async || {
+        flow.last_arrived(Instant::now() - SOON)
+    })
+    .await;
 
     let app = |pod: &v1::Pod| pod.labels().get("app").cloned().unwrap_or_default();
     let seen = watch::<v1::Pod>(B, (A, &database.node), "shop", app);
@@ -136,10 +141,10 @@ async fn labelled_until_reachable() {
     let [mut opened, mut closed, mut floor_opened, mut floor_closed] = [const { Samples::new() }; 4];
     for _ in 0..SAMPLES {
         let (start, saw) = relabel("frontend").await;
-        opened.push(shown("a datagram", || flow.first_arrived(start)).await - start);
+        opened.push(shown("a datagram", async || flow.first_arrived(start)).await - start);
         floor_opened.push(saw - start);
         let (start, saw) = relabel("batch").await;
-        closed.push(shown("silence", || flow.last_arrived(start)).await - start);
+        closed.push(shown("silence", async || flow.last_arrived(start)).await - start);
         floor_closed.push(saw - start);
     }
     println!("packets every {} µs", BEAT.as_micros());
@@ -172,7 +177,7 @@ async fn created_until_in_force() {
     let [mut in_force, mut floor] = [const { Samples::new() }; 2];
     for number in 0..SAMPLES {
         for flow in &flows {
-            shown("datagrams without a policy", || {
+            shown("datagrams without a policy", async || {
                 flow.first_arrived(Instant::now() - Duration::from_millis(50))
             })
             .await;
@@ -187,7 +192,7 @@ async fn created_until_in_force() {
         api.create(&PostParams::default(), &policy).await.unwrap();
         let mut last = start;
         for flow in &flows {
-            last = last.max(shown("silence on every node", || flow.last_arrived(start)).await);
+            last = last.max(shown("silence on every node", async || flow.last_arrived(start)).await);
         }
         in_force.push(last - start);
         let watched = seen.iter().map(|seen| saw(seen, &format!("{name} "))).max().unwrap();
