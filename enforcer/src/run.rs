@@ -268,8 +268,8 @@ fn spawn_plugin(
     let FirstPacket { nri, late, unknown: _ } = first_packet;
     let Some(socket) = nri.socket() else {
         tracing::info!(
-            "--nri off: a pod is isolated once the API server tells its addresses, about a second after its first container \
-             starts"
+            "--nri off: a pod is isolated once the API server tells its addresses, which is after its first container has \
+             started"
         );
         return;
     };

@@ -13,7 +13,7 @@ pub struct FirstPacketFlags {
     /// Where the container runtime's NRI socket is; it waits with each pod until the pod is isolated
     ///
     /// With NRI (containerd 2, CRI-O; on by default there) a pod is isolated before its first container starts, init
-    /// containers included. Without, a pod is isolated about a second after. auto looks for /var/run/nri/nri.sock, now and
+    /// containers included. Without, a pod is isolated some tens of milliseconds after. auto looks for /var/run/nri/nri.sock, now and
     /// from then on; off never connects; a path is a socket elsewhere. A pod's start is held back for some ten milliseconds,
     /// and for 1.5 s at most.
     #[arg(

@@ -57,8 +57,8 @@ impl fmt::Display for PodStarts {
         match self {
             Self::RuntimeAbsent { socket } => write!(
                 f,
-                "no container runtime at {socket}: a pod is isolated once the API server tells its addresses, about a second \
-                 after its first container starts; looking again (NRI: containerd 2 and CRI-O have it unless it is disabled)"
+                "no container runtime at {socket}: a pod is isolated once the API server tells its addresses, which is after \
+                 its first container has started; looking again (NRI: containerd 2 and CRI-O have it unless it is disabled)"
             ),
             Self::RuntimeFound { runtime, sandboxes } => write!(
                 f,

@@ -121,11 +121,18 @@ fn needs(program: &str) -> (f64, f64) {
     })
 }
 
-/// Starts a component anew and says how long that took, until everything is in force again.
-async fn anew(what: &str, count: usize) -> Duration {
+/// Starts a component anew in clusters and says how long that took, until everything is in force again.
+async fn anew(what: &str, clusters: &[&str], count: usize) -> Duration {
     let start = Instant::now();
-    kubectl(A, &format!("rollout restart --namespace bailey {what}"));
-    kubectl(A, &format!("rollout status --namespace bailey {what} --timeout=300s"));
+    for cluster in clusters {
+        kubectl(cluster, &format!("rollout restart --namespace bailey {what}"));
+    }
+    for cluster in clusters {
+        kubectl(
+            cluster,
+            &format!("rollout status --namespace bailey {what} --timeout=300s"),
+        );
+    }
     in_force(count).await;
     start.elapsed()
 }
@@ -158,8 +165,8 @@ async fn what_it_needs() {
         make(made..count).await;
         made = count;
         in_force(count).await;
-        let hub = anew("deployment/bailey-hub", count).await;
-        let enforcer = anew("daemonset/bailey-enforcer", count).await;
+        let hub = anew("deployment/bailey-hub", &[A], count).await;
+        let enforcer = anew("daemonset/bailey-enforcer", &[A, B], count).await;
         let ((hub_memory, hub_cpu), (memory, cpu)) = (needs("hub"), needs("enforcer"));
         println!(
             "{count} pods, {APPS} policies: hub {hub_memory:.0} MB, {hub_cpu:.1} s of a core and anew in {:.1} s; \
