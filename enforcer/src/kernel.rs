@@ -91,6 +91,17 @@ impl Kernel {
         Ok(Self { socket, bridges })
     }
 
+    /// Opens it where an enforcer is at work, which has tried all of that when it began. What another process tries, it would
+    /// take for a change of its own sets, and undo.
+    ///
+    /// # Errors
+    /// If this process may not, or the kernel has no netlink interface to netfilter.
+    pub fn open_beside_enforcer() -> Result<Self, Missing> {
+        let mut socket = probe::socket()?;
+        let bridges = probe::bridges(&mut socket);
+        Ok(Self { socket, bridges })
+    }
+
     /// Whether frames on bridges can be checked.
     pub const fn bridges(&self) -> Bridges {
         self.bridges

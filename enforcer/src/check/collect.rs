@@ -1,7 +1,7 @@
 //! Gathers the facts of the node that this process is on: its network namespace, its kernel.
 //!
-//! Shell. Reads, and leaves no trace: sets and rules that try the kernel are made and gone again. What cannot be read is a
-//! fact too.
+//! Shell. Reads, and leaves no trace: sets and rules that try the kernel are made and gone again, where no enforcer runs
+//! that has tried them already. What cannot be read is a fact too.
 
 use super::facts::{Facts, Nri, PerFamily};
 use crate::kernel::{Bridges, Kernel, survey};
@@ -39,7 +39,15 @@ pub async fn collect(nri: Option<PathBuf>) -> Facts {
 }
 
 fn netfilter(facts: &mut Facts) {
-    match Kernel::open() {
+    match lock::is_held() {
+        Ok(held) => facts.enforcer_runs = held,
+        Err(error) => unseen(facts, "who holds the lock of this node's enforcer", error),
+    }
+    let kernel = match facts.enforcer_runs {
+        true => Kernel::open_beside_enforcer(),
+        false => Kernel::open(),
+    };
+    match kernel {
         Ok(mut kernel) => {
             facts.checks_bridges = kernel.bridges() == Bridges::Checked;
             match kernel.read_sets() {
@@ -81,10 +89,6 @@ fn sysctls(facts: &mut Facts) {
         }
     }
     facts.legacy_tables = legacy;
-    match lock::is_held() {
-        Ok(held) => facts.enforcer_runs = held,
-        Err(error) => unseen(facts, "who holds the lock of this node's enforcer", error),
-    }
 }
 
 fn unseen(facts: &mut Facts, what: &str, reason: impl Display) {

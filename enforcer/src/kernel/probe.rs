@@ -74,8 +74,10 @@ pub(super) fn probe(socket: &mut Socket) -> Result<(), Missing> {
                 family,
                 members: BTreeSet::new(),
             };
-            // A name of ours, so that what a crash here leaves is swept; of this process, so that two may try.
+            // A name of ours, so that what a crash here leaves is swept; of this process, so that two may try. In a container
+            // it is the next process's too: what is left of this one must not keep that from trying.
             let name = format!("{SET_PREFIX}-probe-{}", process::id());
+            destroy(socket, &name).map_err(|source| lacking(source, |source| Missing::Ipset { kind, source }))?;
             let mut messages = Messages::default();
             ipset::create(&mut messages, &name, &set);
             socket
