@@ -1,9 +1,10 @@
 //! The images that `deploy/images` makes: nothing but one static program in each, the same each time, small, and able to
 //! find a host by its name although no library and no file of a distribution is there.
 //!
-//! Programs are built first if they are not (profile `image`: some minutes the first time). Those for arm64 are tried when
-//! it is asked for: `cargo test -p tests --test images -- --ignored`. That two checkouts at two places compile to the same
-//! bytes is not tried here, since it takes twice as long; that no path of this machine is in them, which it hangs on, is.
+//! Programs are built first if they are not (profiles `image` and `image-enforcer`: some minutes the first time). Those for
+//! arm64 are tried when it is asked for: `cargo test -p tests --test images -- --ignored`. That two checkouts at two places
+//! compile to the same bytes is not tried here, since it takes twice as long; that no path of this machine is in them, which
+//! it hangs on, is.
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
 
