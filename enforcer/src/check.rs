@@ -233,7 +233,8 @@ fn first_packet(facts: &Facts) -> Option<Finding> {
         ),
     };
     let happens = format!(
-        "{why}: a new pod may send before it is isolated, for as long as its API server takes to tell of its address"
+        "{why}: a new pod may send before it is isolated, for as long as its API server takes to tell of its address (some 40 ms \
+         after its first container has begun, more where that is busy)"
     );
     let instead = format!("{instead}; or --unknown-local-pods hold, which closes the gap without NRI");
     Some(finding("first-packet", happens, instead))

@@ -243,7 +243,7 @@ fn what_people_read() {
                      Calico has no switch for its NetworkPolicies: use another network plugin here, or let Calico enforce and leave Bailey away from this cluster
 
             warning  first-packet
-                     no NRI socket at /run/nri/nri.sock: a new pod may send before it is isolated, for as long as its API server takes to tell of its address
+                     no NRI socket at /run/nri/nri.sock: a new pod may send before it is isolated, for as long as its API server takes to tell of its address (some 40 ms after its first container has begun, more where that is busy)
                      containerd has NRI on by default from 2.0 on, else it is for the runtime's configuration to enable; a pod must mount the folder of its socket from the node; or --unknown-local-pods hold, which closes the gap without NRI
 
             2 errors, 1 warning, 0 notes"#]],

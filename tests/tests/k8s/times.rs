@@ -107,8 +107,19 @@ fn print(what: &str, figure: &mut Samples, floor: &mut Samples) {
 #[tokio::test]
 async fn labelled_until_reachable() {
     let _examples = Examples::start();
-    let (database, batch) = (pod(A, "shop", "database"), pod(B, "shop", "batch"));
-    let flow = Flow::start(&batch, &database);
+    // A pod of no Deployment's: one would start another pod for each that loses its label, and all would be busy with that.
+    let alone = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "alone", "namespace": "shop", "labels": {"app": "alone"}},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "sleep", "image": "busybox:1.37", "command": ["sleep", "infinity"]}],
+        },
+    });
+    apply(B, &alone.to_string());
+    kubectl(B, "wait --namespace shop --for=condition=Ready --timeout=60s pod/alone");
+    let (database, alone) = (pod(A, "shop", "database"), pod(B, "shop", "alone"));
+    let flow = Flow::start(&alone, &database);
     shown("datagrams without a policy", async || {
         flow.first_arrived(Instant::now() - SOON)
     })
@@ -135,18 +146,20 @@ async fn labelled_until_reachable() {
     let relabel = async |app: &str| {
         let start = Instant::now();
         let patch = Patch::Merge(json!({"metadata": {"labels": {"app": app}}}));
-        api.patch(&batch.name, &PatchParams::default(), &patch).await.unwrap();
-        (start, saw(&seen, &format!("{} {app}", batch.name)))
+        api.patch(&alone.name, &PatchParams::default(), &patch).await.unwrap();
+        (start, saw(&seen, &format!("{} {app}", alone.name)))
     };
     let [mut opened, mut closed, mut floor_opened, mut floor_closed] = [const { Samples::new() }; 4];
     for _ in 0..SAMPLES {
         let (start, saw) = relabel("frontend").await;
         opened.push(shown("a datagram", async || flow.first_arrived(start)).await - start);
         floor_opened.push(saw - start);
-        let (start, saw) = relabel("batch").await;
+        let (start, saw) = relabel("alone").await;
         closed.push(shown("silence", async || flow.last_arrived(start)).await - start);
         floor_closed.push(saw - start);
     }
+    drop(flow);
+    kubectl(B, "delete pod --namespace shop alone");
     println!("packets every {} µs", BEAT.as_micros());
     print(
         "pod of another cluster labelled → its packets arrive",
