@@ -34,7 +34,8 @@ impl Hub {
         let pki = dir.join("pki");
         let order = Order {
             out: pki.clone(),
-            trust_domain: "test.invalid".parse().map_err(anyhow::Error::msg)?,
+            // That of `hub certs`: where there is a PKI already, it is gone on with.
+            trust_domain: "bailey.local".parse().map_err(anyhow::Error::msg)?,
             clusters: clusters.to_vec(),
             nodes: Vec::new(),
             hub_names: Vec::new(),

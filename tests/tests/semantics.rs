@@ -270,7 +270,8 @@ fn another_policy_concerns_its_namespace_only() {
         let own =
             |end: &&End| matches!(end, End::Pod { node, pod, .. } if node.cluster == cluster && pod.0 == namespace);
         // By address: several pods may claim one (S113).
-        let own: BTreeSet<IpAddr> = ends.iter().filter(own).map(End::address).collect();
+        let mut own: BTreeSet<IpAddr> = ends.iter().filter(own).map(End::address).collect();
+        own.extend(change::claimed(&world, &cluster, &namespace));
         let concerned = |end: &End| own.contains(&end.address());
         let probes = probes(seed);
         let before = passing(&world, switches, &ends, &probes);

@@ -3,6 +3,8 @@
 use super::product::{self, Rulesets};
 use fastrand::Rng;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use tests::oracle::{End, Probe, Switches, World};
 use tests::worlds::ClusterSet;
 
@@ -108,6 +110,19 @@ pub fn with_another_policy(mut world: ClusterSet, rng: &mut Rng) -> Option<(Clus
     let name = name.clone();
     cluster.objects.push(policy);
     Some((world, name, namespace))
+}
+
+/// The addresses that pods of a namespace say they have. A node's may be among them, and as long as nobody tells that it is
+/// one's, it is as good as any.
+pub fn claimed(world: &ClusterSet, cluster: &str, namespace: &str) -> BTreeSet<IpAddr> {
+    let objects = world.clusters[cluster].objects.iter();
+    let pods = objects.filter(|it| it["kind"] == "Pod" && it["metadata"]["namespace"] == namespace);
+    let addresses = pods.flat_map(|pod| {
+        let status = &pod["status"];
+        let all = status["podIPs"].as_array().into_iter().flatten();
+        all.map(|one| &one["ip"]).chain([&status["podIP"]])
+    });
+    addresses.filter_map(|text| text.as_str()?.parse().ok()).collect()
 }
 
 fn is_policy(object: &Value) -> bool {
