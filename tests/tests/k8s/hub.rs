@@ -2,9 +2,10 @@
 //! namespace isolated.
 
 use super::rig::Verdict::{Allowed, Refused};
-use super::rig::{A, B, SOON, apply, connections, kubectl, pki, pod, root, run, soon, throughout, with_components};
+use super::rig::{
+    A, B, SOON, apply, connections, kubectl, members, pki, pod, root, run, soon, throughout, with_components,
+};
 use super::stories::{Examples, FRONTENDS, OTHERS, from};
-use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tests::lab::wait::{Look, until};
 
@@ -17,13 +18,9 @@ const NODES: usize = 2;
 /// How many enforcers of cluster-b the hub says that it has, asked at an address as a reader, from outside of all clusters.
 fn enforcers(hub: &str) -> Result<usize, String> {
     let pki = pki().display().to_string();
-    let list = format!(
-        "hub members list --format json --hub {hub} --hub-ca {pki}/ca.crt --tls-cert {pki}/reader.crt --tls-key {pki}/reader.key"
-    );
-    let output = run(&list.split(' ').collect::<Vec<_>>());
-    let said: Value =
-        serde_json::from_slice(&output.stdout).map_err(|_none| String::from_utf8_lossy(&output.stderr).into_owned())?;
-    let members = said["members"].as_array().unwrap();
+    let members = members(&format!(
+        "--hub {hub} --hub-ca {pki}/ca.crt --tls-cert {pki}/reader.crt --tls-key {pki}/reader.key"
+    ))?;
     let member = members
         .iter()
         .find(|member| member["id"] == B)

@@ -135,6 +135,15 @@ pub fn with_components(cluster: &str, components: &[&str]) {
     );
 }
 
+/// The ClusterSet's members as the hub says they are (`hub members list`, asked as these flags say), or why it does not.
+pub fn members(flags: &str) -> Result<Vec<Value>, String> {
+    let list = format!("hub members list --format json {flags}");
+    let output = run(&list.split(' ').collect::<Vec<_>>());
+    let said: Value =
+        serde_json::from_slice(&output.stdout).map_err(|_none| String::from_utf8_lossy(&output.stderr).into_owned())?;
+    Ok(said["members"].as_array().unwrap().clone())
+}
+
 /// The trial PKI with which tests/k8s/install has installed Bailey.
 pub fn pki() -> PathBuf {
     folder().join("install/pki")

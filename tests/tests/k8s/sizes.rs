@@ -5,7 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the clock is what this is about")]
 
-use super::rig::{A, B, apply, client, kubectl, pod, run};
+use super::rig::{A, B, apply, client, kubectl, members};
 use super::stories::Examples;
 use futures::stream::{self, StreamExt};
 use k8s_openapi::api::core::v1;
@@ -79,14 +79,11 @@ async fn make(numbers: std::ops::Range<usize>) {
 /// Waits until the hub knows so many pods and every enforcer has all of it in force.
 async fn in_force(count: usize) {
     let done = until(LIMIT, async || {
-        let output = run(&["hub", "members", "list", "--hub-context", A, "--format", "json"]);
-        let Ok(said) = serde_json::from_slice::<Value>(&output.stdout) else {
-            return Ok(Look::NotYet(String::from_utf8_lossy(&output.stderr).into_owned()));
+        let members = match members(&format!("--hub-context {A}")) {
+            Ok(members) => members,
+            Err(reason) => return Ok(Look::NotYet(reason)),
         };
-        let sum = |field: &str| -> u64 {
-            let members = said["members"].as_array().unwrap();
-            members.iter().map(|member| member[field].as_u64().unwrap_or(0)).sum()
-        };
+        let sum = |field: &str| -> u64 { members.iter().map(|member| member[field].as_u64().unwrap_or(0)).sum() };
         let (pods, connected, behind) = (sum("pods"), sum("enforcersConnected"), sum("enforcersBehind"));
         Ok(if pods >= count as u64 && connected == 4 && behind == 0 {
             Look::Done(())
@@ -140,7 +137,6 @@ async fn anew(what: &str, clusters: &[&str], count: usize) -> Duration {
 #[tokio::test]
 async fn what_it_needs() {
     let _examples = Examples::start();
-    let _database = pod(A, "shop", "database");
     let namespaces: Vec<Value> = (0..NAMESPACES)
         .map(|number| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace(number)}}))
         .collect();
