@@ -15,6 +15,7 @@ use crate::machine::Input;
 use crate::sandbox::{Event, InForce};
 use multiplex::multiplex;
 use proto::backoff::Backoff;
+use std::future;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -26,6 +27,10 @@ pub const SOCKET: &str = "/var/run/nri/nri.sock";
 /// How long a pod's start is held back at most. A pass takes some ten milliseconds; a runtime waits for 2 s by default, and
 /// with less this is three quarters of that.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
+
+/// How many events wait for an event loop that is late. The runtime is answered at once although they do: a pod that starts
+/// or stops is one to three of them, and a node of 110 pods has some hundred in the worst of seconds.
+const EVENTS: usize = 4096;
 
 /// The shortest and the longest pause between two tries to reach the runtime. One that was restarted tells of its sandboxes
 /// within a second or so; where there is none, a look costs one system call.
@@ -62,34 +67,46 @@ struct Ended {
     was_registered: bool,
 }
 
-/// Nobody listens to what the runtime says.
-#[derive(Debug, thiserror::Error)]
-#[error("the event loop has ended")]
-pub struct Unheard;
-
 impl Plugin {
-    /// Tells what the runtime tells, again and again, until nobody listens.
-    ///
-    /// # Errors
-    /// If nobody listens.
-    pub async fn run(self, mut random: fastrand::Rng) -> Result<(), Unheard> {
+    /// Tells what the runtime tells, until nobody listens.
+    pub async fn run(self, random: fastrand::Rng) {
+        let (events, mut queue) = mpsc::channel(EVENTS);
+        // One queue for all that is told, so that it is heard in the order in which it was so.
+        let tell = async {
+            while let Some(event) = queue.recv().await {
+                if self.inputs.send(Input::Runtime(event)).await.is_err() {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            () = tell => {}
+            () = self.inputs.closed() => {}
+            () = self.follow(&events, random) => {}
+        }
+    }
+
+    /// Is a plugin of the runtime whenever there is one.
+    async fn follow(&self, events: &mpsc::Sender<Event>, mut random: fastrand::Rng) {
         let mut backoff = Backoff::new(RETRY_FLOOR, RETRY_CEILING);
         // Why there is no runtime, as it was said, while there is none.
         let mut said = None;
+        // What is told here may wait: no runtime waits for it.
+        let tell = async |event| drop(events.send(event).await);
         loop {
             match UnixStream::connect(&self.socket).await {
                 Ok(stream) => {
-                    let ended = self.serve(stream, &mut backoff).await?;
+                    let ended = self.serve(stream, events, &mut backoff).await;
                     let lost = format!("{}: {}", self.socket.display(), ended.reason);
                     if ended.was_registered || said.as_ref() != Some(&lost) {
                         said = Some(lost.clone());
-                        self.tell(Event::Lost(lost)).await?;
+                        tell(Event::Lost(lost)).await;
                     }
                 }
                 Err(error) if said.is_none() => {
                     let absent = format!("{} ({error})", self.socket.display());
                     said = Some(absent.clone());
-                    self.tell(Event::Absent(absent)).await?;
+                    tell(Event::Absent(absent)).await;
                 }
                 Err(_still_absent) => {}
             }
@@ -98,37 +115,32 @@ impl Plugin {
     }
 
     /// Is a plugin over this stream until it ends.
-    async fn serve(&self, stream: UnixStream, backoff: &mut Backoff) -> Result<Ended, Unheard> {
+    async fn serve(&self, stream: UnixStream, events: &mpsc::Sender<Event>, backoff: &mut Backoff) -> Ended {
         let (ends, trunk) = multiplex(stream);
-        let mut session = plugin::Session::new(self, ends.plugin);
-        let registered = async {
-            session.start().await?;
-            plugin::register(ends.runtime).await
-        };
-        tokio::pin!(trunk);
         let mut was_registered = false;
-        let reason = tokio::select! {
-            ended = &mut trunk => ended.to_string(),
-            registered = registered => match registered {
-                Err(error) => format!("cannot register: {error}"),
-                Ok(runtime) => {
+        let session = match plugin::Session::start(self, events.clone(), ends.plugin).await {
+            Ok(session) => session,
+            Err(error) => {
+                let reason = error.to_string();
+                return Ended { reason, was_registered };
+            }
+        };
+        let registered = async {
+            match plugin::register(ends.runtime).await {
+                Err(error) => error,
+                Ok(_runtime) => {
                     backoff.reset();
                     was_registered = true;
-                    let ended = trunk.await;
-                    drop(runtime);
-                    ended.to_string()
+                    future::pending().await
                 }
-            },
+            }
+        };
+        let reason = tokio::select! {
+            ended = trunk => ended.to_string(),
+            error = registered => format!("cannot register: {error}"),
+            () = session.overrun() => format!("{EVENTS} events wait for the event loop"),
         };
         session.end().await;
-        if self.inputs.is_closed() {
-            return Err(Unheard);
-        }
-        Ok(Ended { reason, was_registered })
-    }
-
-    async fn tell(&self, event: Event) -> Result<(), Unheard> {
-        let told = self.inputs.send(Input::Runtime(event)).await;
-        told.map_err(|_gone| Unheard)
+        Ended { reason, was_registered }
     }
 }

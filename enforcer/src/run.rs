@@ -280,7 +280,8 @@ fn spawn_plugin(
         in_force,
     };
     tasks.spawn(named("the plugin of the container runtime", async move {
-        Ok(plugin.run(fastrand::Rng::new()).await?)
+        plugin.run(fastrand::Rng::new()).await;
+        Ok(())
     }));
 }
 

@@ -16,6 +16,9 @@ use tests::lab::runtime::{REQUEST_TIMEOUT, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+/// How much the machine's queue takes.
+const QUEUE: usize = 16;
+
 /// A plugin, its machine's ends, and the folder that its socket is in.
 struct Stage {
     folder: TempDir,
@@ -27,7 +30,7 @@ struct Stage {
 impl Stage {
     fn new(late: Late) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (sender, inputs) = mpsc::channel(16);
+        let (sender, inputs) = mpsc::channel(QUEUE);
         let (in_force, published) = watch::channel(InForce::default());
         let plugin = Plugin {
             socket: folder.path().join("nri.sock"),
@@ -35,7 +38,7 @@ impl Stage {
             inputs: sender,
             in_force: published,
         };
-        let plugin = tokio::spawn(async move { drop(plugin.run(fastrand::Rng::with_seed(1)).await) });
+        let plugin = tokio::spawn(async move { plugin.run(fastrand::Rng::with_seed(1)).await });
         Self {
             folder,
             inputs,
@@ -228,6 +231,54 @@ async fn a_runtime_is_answered_in_time_although_the_pod_is_not_isolated() {
             ),
         }
     }
+}
+
+/// S79: A runtime that is not answered in time turns the plugin out, and pods start without it meanwhile.
+#[tokio::test]
+async fn a_runtime_is_answered_although_nobody_takes_what_it_says() {
+    let mut stage = Stage::new(Late::Allow);
+    assert!(matches!(stage.hears().await, Event::Absent(_)));
+    let runtime = stage.runtime();
+    let plugin = runtime.plugin(&[], false).await.unwrap();
+    let pods: Vec<_> = (0..2 * QUEUE).map(|number| told(&number.to_string(), &[])).collect();
+    for pod in &pods {
+        plugin.stop(pod).await.unwrap();
+    }
+    assert!(matches!(stage.hears().await, Event::Synced { .. }));
+    for pod in pods {
+        assert_eq!(stage.hears().await, Event::Stopped(pod.id.into()));
+    }
+}
+
+/// What nobody takes does not pile up for ever: the plugin starts anew, and hears of what there is.
+#[tokio::test]
+async fn a_plugin_that_nobody_listens_to_starts_anew() {
+    let mut stage = Stage::new(Late::Allow);
+    assert!(matches!(stage.hears().await, Event::Absent(_)));
+    let runtime = stage.runtime();
+    let plugin = runtime.plugin(&[], false).await.unwrap();
+    assert!(matches!(stage.hears().await, Event::Synced { .. }));
+    let pod = told("web", &[]);
+    while plugin.stop(&pod).await.is_ok() {}
+    let mut stopped = 0;
+    let reason = loop {
+        match stage.hears().await {
+            Event::Stopped(_) => stopped += 1,
+            Event::Lost(reason) => break reason,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(
+        reason.ends_with("nri.sock: 4096 events wait for the event loop"),
+        "{reason}"
+    );
+    assert!((4096..4096 + 2 * QUEUE).contains(&stopped), "{stopped}");
+    let _plugin = runtime.plugin(&[pod], false).await.unwrap();
+    let synced = Event::Synced {
+        runtime: "runtime-of-the-lab v2".to_owned(),
+        sandboxes: vec![heard("web", &BOTH)],
+    };
+    assert_eq!(stage.hears().await, synced);
 }
 
 /// The plugin finds a runtime that comes back, whatever the one before broke off in.

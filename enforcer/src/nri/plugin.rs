@@ -5,7 +5,6 @@ use super::message::{
     RegisterPluginRequest, StateChangeEvent, SynchronizeRequest, SynchronizeResponse,
 };
 use super::{ANSWER_WITHIN, Late, Plugin};
-use crate::machine::Input;
 use crate::sandbox::{Answer, Answered, Event, InForce, PodName, Sandbox};
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
@@ -14,7 +13,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::DuplexStream;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Mutex, Notify, mpsc, watch};
 use ttrpc::r#async::transport::{Listener, Socket};
 use ttrpc::r#async::{Client, MethodHandler, Server, Service, TtrpcContext};
 use ttrpc::proto::{Code, Request, Response};
@@ -45,13 +45,16 @@ const FROM_API: &str = "api";
 /// Answers the runtime on one connection.
 pub(super) struct Session {
     server: Server,
+    asked: Arc<Asked>,
 }
 
 impl Session {
-    pub(super) fn new(plugin: &Plugin, connection: DuplexStream) -> Self {
+    /// Answers what is asked on `connection`, and tells `events`.
+    pub(super) async fn start(plugin: &Plugin, events: mpsc::Sender<Event>, connection: DuplexStream) -> Result<Self> {
         let asked = Arc::new(Asked {
             late: plugin.late,
-            inputs: plugin.inputs.clone(),
+            events,
+            overrun: Notify::new(),
             in_force: plugin.in_force.clone(),
             synchronized: Mutex::default(),
         });
@@ -66,13 +69,15 @@ impl Session {
         // The one connection there is; more never come.
         let accepted = stream::once(async { Ok(connection) }).chain(stream::pending());
         let server = Server::new().add_listener(Listener::new(accepted));
-        Self {
-            server: server.register_service([(PLUGIN.to_owned(), service)].into()),
-        }
+        let mut server = server.register_service([(PLUGIN.to_owned(), service)].into());
+        server.start().await?;
+        Ok(Self { server, asked })
     }
 
-    pub(super) async fn start(&mut self) -> Result<()> {
-        self.server.start().await
+    /// Ends when an event is lost, as too many wait: only all sandboxes anew would make up for it.
+    pub(super) fn overrun(&self) -> impl Future<Output = ()> + use<> {
+        let asked = Arc::clone(&self.asked);
+        async move { asked.overrun.notified().await }
     }
 
     /// Stops answering.
@@ -196,7 +201,8 @@ fn pod(payload: &[u8]) -> Result<PodSandbox> {
 /// What is known of one connection.
 struct Asked {
     late: Late,
-    inputs: mpsc::Sender<Input>,
+    events: mpsc::Sender<Event>,
+    overrun: Notify,
     in_force: watch::Receiver<InForce>,
     synchronized: Mutex<Synchronized>,
 }
@@ -236,8 +242,7 @@ impl Asked {
             self.tell(Event::Synced {
                 runtime: synchronized.runtime.clone(),
                 sandboxes: std::mem::take(&mut synchronized.sandboxes),
-            })
-            .await;
+            });
         }
         Ok(SynchronizeResponse { more }.encode_to_vec())
     }
@@ -246,7 +251,7 @@ impl Asked {
         match event {
             SandboxEvent::RunPodSandbox => self.run(sandbox(pod), limit).await?,
             SandboxEvent::StopPodSandbox | SandboxEvent::RemovePodSandbox => {
-                self.tell(Event::Stopped(pod.id.into())).await;
+                self.tell(Event::Stopped(pod.id.into()));
             }
             SandboxEvent::Unknown => {}
         }
@@ -265,11 +270,9 @@ impl Asked {
         let begin = Instant::now();
         let (id, pod) = (sandbox.id.clone(), sandbox.pod.clone());
         let mut in_force = self.in_force.clone();
-        let isolated = async {
-            self.tell(Event::Started(sandbox)).await;
-            // An error would be the event loop's end, which ends the process.
-            in_force.wait_for(|in_force| in_force.contains(&id)).await.is_ok()
-        };
+        self.tell(Event::Started(sandbox));
+        // An error would be the event loop's end, which ends the process.
+        let isolated = async { in_force.wait_for(|in_force| in_force.contains(&id)).await.is_ok() };
         let answer = match (tokio::time::timeout(limit, isolated).await, self.late) {
             (Ok(true), _) => Answer::InForce,
             (Ok(false) | Err(_), Late::Allow) => Answer::Allowed,
@@ -277,9 +280,7 @@ impl Asked {
         };
         let waited = begin.elapsed();
         tracing::debug!(%pod, ?waited, ?answer, "answered the container runtime");
-        // Not told in time where the event loop is what is late; then it would hold up this answer too.
-        let answered = Answered { pod, waited, answer };
-        let _counted_or_not = self.inputs.try_send(Input::Runtime(Event::Answered(answered)));
+        self.tell(Event::Answered(Answered { pod, waited, answer }));
         match answer {
             Answer::InForce | Answer::Allowed => Ok(()),
             Answer::Refused => Err(format!(
@@ -289,9 +290,13 @@ impl Asked {
         }
     }
 
-    async fn tell(&self, event: Event) {
-        // Nobody listens any more when the process ends.
-        let _unheard = self.inputs.send(Input::Runtime(event)).await;
+    /// Does not wait, as the runtime does: an event loop that is late hears of it later.
+    fn tell(&self, event: Event) {
+        match self.events.try_send(event) {
+            Err(TrySendError::Full(_lost)) => self.overrun.notify_one(),
+            // Nobody listens any more when the process ends.
+            Ok(()) | Err(TrySendError::Closed(_)) => {}
+        }
     }
 }
 
