@@ -2,13 +2,18 @@
 //!
 //! Shell. A pod that lists an address of the node is no subject by it, or the node itself would be filtered (I7). What comes
 //! in from links that pods hang on is checked for sources that are not theirs (K2).
+//!
+//! rtnetlink answers inside `sendmsg` and `recvmsg`, and waits there for the lock that whoever makes or deletes a link holds:
+//! for seconds while a node starts pods by the hundred. So it has threads of its own, never a worker that others need.
 
+mod apart;
 mod links;
 
 use crate::check::facts::Link;
 use crate::kernel::Bridges;
 use crate::links::Links;
 use crate::machine::Input;
+use apart::apart;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use rtnetlink::packet_route::address::AddressAttribute;
 use rtnetlink::{Handle, MulticastGroup, new_connection, new_multicast_connection};
@@ -20,6 +25,9 @@ use tokio::sync::mpsc;
 /// Why the node's addresses cannot be followed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// There is no thread for it.
+    #[error("cannot start a thread for rtnetlink")]
+    Thread(#[source] std::io::Error),
     /// There is no rtnetlink socket to be had.
     #[error("cannot open an rtnetlink socket")]
     Open(#[source] std::io::Error),
@@ -96,12 +104,7 @@ pub async fn follow_links(inputs: mpsc::Sender<Input>, bridges: Bridges) -> Resu
 /// # Errors
 /// If the kernel refuses to tell.
 pub async fn list_links() -> Result<Links, Error> {
-    let (connection, handle, _) = new_connection().map_err(Error::Open)?;
-    let connection = std::pin::pin!(connection);
-    tokio::select! {
-        () = connection => Err(Error::Closed),
-        listed = links::list(&handle) => listed,
-    }
+    ask(links::list).await
 }
 
 /// All links, with what `enforcer check` asks of them, once.
@@ -109,15 +112,28 @@ pub async fn list_links() -> Result<Links, Error> {
 /// # Errors
 /// If the kernel refuses to tell.
 pub async fn survey_links() -> Result<Vec<Link>, Error> {
-    let (connection, handle, _) = new_connection().map_err(Error::Open)?;
-    let connection = std::pin::pin!(connection);
-    tokio::select! {
-        () = connection => Err(Error::Closed),
-        listed = links::survey(&handle) => listed,
-    }
+    ask(links::survey).await
+}
+
+async fn ask<T: Send + 'static>(
+    question: impl AsyncFnOnce(&Handle) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    apart(async || {
+        let (connection, handle, _) = new_connection().map_err(Error::Open)?;
+        let connection = std::pin::pin!(connection);
+        tokio::select! {
+            () = connection => Err(Error::Closed),
+            answer = question(&handle) => answer,
+        }
+    })
+    .await
 }
 
 async fn follow(what: Followed, inputs: mpsc::Sender<Input>) -> Result<(), Error> {
+    apart(async move || follow_here(what, inputs).await).await
+}
+
+async fn follow_here(what: Followed, inputs: mpsc::Sender<Input>) -> Result<(), Error> {
     let (connection, handle, mut messages) = new_multicast_connection(what.groups()).map_err(Error::Open)?;
     let followed = async {
         loop {

@@ -4,6 +4,7 @@
 
 mod foreign;
 mod netns;
+mod node;
 mod packets;
 mod survey;
 
