@@ -130,7 +130,8 @@ async fn created_until_isolated() {
     with_components(A, &["nodeport", "without-nri"]);
     let without = start("without", WITHOUT_NRI).await;
     with_components(A, &["nodeport"]);
-    kubectl(A, &format!("delete namespace {NAMESPACE} --wait=false"));
+    // Until all is gone: what a node has to clean away would be measured by whatever comes next.
+    kubectl(A, &format!("delete namespace {NAMESPACE} --timeout=120s"));
 
     print(
         "pod created → isolated",
