@@ -19,7 +19,7 @@ use tests::assets;
 use tests::lab::args::Network;
 use tests::lab::control::Control;
 use tests::lab::layout::Layout;
-use tests::lab::netns::Netns;
+use tests::lab::netns::{self, Netns};
 use tests::lab::programs::Programs;
 use tests::lab::setup::Lab;
 use tests::lab::wait::{Look, until};
@@ -232,11 +232,7 @@ fn in_lab(apiserver: Kind, story: impl AsyncFnOnce(&Control)) {
         apiserver,
     };
     let lab = Lab::build(world(), &[].into(), network).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    netns::block_on(async {
         let programs = Programs::ready().unwrap();
         let control = lab.start(&programs, network).await.unwrap();
         control.enforcers_ready().await.unwrap();

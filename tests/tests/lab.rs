@@ -18,7 +18,7 @@ use tests::lab::cluster::Cluster;
 use tests::lab::doors::Door;
 use tests::lab::fabric::{Blueprint, Fabric};
 use tests::lab::layout::Layout;
-use tests::lab::netns::{Netns, set_sysctl};
+use tests::lab::netns::{self, Netns, set_sysctl};
 use tests::lab::probe::Range;
 use tests::lab::process::Program;
 use tests::lab::story;
@@ -79,11 +79,7 @@ fn in_fabric(layout: Layout, test: impl AsyncFnOnce(&World, &Fabric)) {
         layout,
     };
     let fabric = Fabric::build(blueprint).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(test(&world, &fabric));
+    netns::block_on(test(&world, &fabric));
     host.enter().unwrap();
 }
 
@@ -199,12 +195,8 @@ fn a_cluster_holds_the_world_and_a_door_leads_to_it() {
         layout: Layout::Bridge,
     };
     let _fabric = Fabric::build(blueprint).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
     let folder = tempfile::tempdir().unwrap();
-    runtime.block_on(async {
+    netns::block_on(async {
         let name: ClusterName = "cluster-b".parse().unwrap();
         let dir = folder.path().to_owned();
         let cluster = Cluster::start(Kind::Embedded, name.clone(), Service(1), dir)
@@ -229,11 +221,7 @@ fn a_cluster_holds_the_world_and_a_door_leads_to_it() {
 
 /// What a client in the machine's own network sees.
 fn list_pods(kubeconfig: &str) -> Vec<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    netns::block_on(async {
         let kubeconfig = kube::config::Kubeconfig::from_yaml(kubeconfig).unwrap();
         let options = kube::config::KubeConfigOptions::default();
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
@@ -269,13 +257,9 @@ fn a_killed_child_is_told_with_its_last_words() {
         arguments: vec!["600".to_owned()],
         log: folder.path().join("log"),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
     let mut child = program.start(&Netns::current().unwrap()).unwrap();
     child.check_alive().unwrap();
-    runtime.block_on(child.kill());
+    netns::block_on(child.kill());
     let error = child.check_alive().unwrap_err().to_string();
     assert!(error.starts_with("sleep ended (signal: 9 (SIGKILL))"), "{error}");
 }

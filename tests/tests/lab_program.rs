@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use tests::lab::netns;
 use tests::lab::wait::{Look, until};
 
 /// How long ends may take to be seen. They take milliseconds.
@@ -19,11 +20,7 @@ fn lab() -> Command {
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let looked = runtime.block_on(until(LIMIT, async || {
+    let looked = netns::block_on(until(LIMIT, async || {
         Ok(if is_so() {
             Look::Done(())
         } else {

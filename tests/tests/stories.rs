@@ -14,7 +14,7 @@ use enforcer::switches::Switches;
 use tests::lab::direct;
 use tests::lab::fabric::{Blueprint, Fabric};
 use tests::lab::layout::Layout;
-use tests::lab::netns::Netns;
+use tests::lab::netns::{self, Netns};
 use tests::lab::probe::Range;
 use tests::lab::story::{self, CHAPTERS, Chapter};
 
@@ -66,11 +66,7 @@ fn in_layout(layout: Layout) {
         layout,
     };
     let fabric = Fabric::build(blueprint).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(tell(&fabric, layout));
+    netns::block_on(tell(&fabric, layout));
 }
 
 /// S98, S100, S103, S104, S106, S116: The stories by packets.

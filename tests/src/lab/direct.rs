@@ -5,6 +5,7 @@
 
 use super::address::AddressPlan;
 use super::fabric::Fabric;
+use super::netns;
 use super::station::Station;
 use super::world::World;
 use anyhow::{Context, Result};
@@ -18,7 +19,6 @@ use enforcer::switches::Switches;
 use proto::model::ClusterName;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use tokio::runtime::Builder;
 
 /// Compiles the ruleset of every node.
 pub fn rulesets(world: &World, plan: &AddressPlan, switches: Switches) -> BTreeMap<NodeName, Ruleset> {
@@ -49,11 +49,8 @@ pub fn rulesets_with_links(world: &World, fabric: &Fabric, switches: Switches) -
 
 /// A node's links, as its enforcer follows them.
 fn links(fabric: &Fabric, name: &NodeName) -> Result<Links> {
-    let list = || -> Result<Links> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(runtime.block_on(enforcer::node::list_links())?)
-    };
-    station(fabric, name)?.netns().run(list)?
+    let list = || netns::block_on(enforcer::node::list_links());
+    Ok(station(fabric, name)?.netns().run(list)??)
 }
 
 /// Makes every node's kernel hold its ruleset, by the difference to what it holds.

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::thread;
+use tokio::runtime::Builder;
 
 /// A network namespace that lives at least as long as this value.
 #[derive(Debug)]
@@ -78,6 +79,15 @@ impl AsFd for Netns {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Runs a future on the calling thread, so that every socket it makes is of the network namespace that this thread is in.
+///
+/// # Panics
+/// If the process has no descriptors left for a runtime.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime needs a few descriptors").block_on(future)
 }
 
 /// Sets `net.…` of the network namespace the calling thread is in.

@@ -10,7 +10,7 @@ use tests::catalogue::{Case, State};
 use tests::lab::direct;
 use tests::lab::fabric::{Blueprint, Fabric};
 use tests::lab::layout::Layout;
-use tests::lab::netns::Netns;
+use tests::lab::netns::{self, Netns};
 use tests::lab::probe::Range;
 use tests::worlds::ClusterSet;
 
@@ -75,11 +75,7 @@ fn show(scenes: &[Scene<'_>], layout: Layout) -> String {
         layout,
     })
     .unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let wrong = runtime.block_on(async {
+    let wrong = netns::block_on(async {
         let probes: BTreeSet<Probe> = scenes
             .iter()
             .flat_map(|(_, state)| &state.expected)

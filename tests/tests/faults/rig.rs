@@ -17,7 +17,7 @@ use tests::lab::admin::Admin;
 use tests::lab::args::Network;
 use tests::lab::control::Control;
 use tests::lab::layout::Layout;
-use tests::lab::netns::Netns;
+use tests::lab::netns::{self, Netns};
 use tests::lab::probe::{Path, Range};
 use tests::lab::programs::Programs;
 use tests::lab::settle;
@@ -170,11 +170,7 @@ pub fn in_lab_of(world: World, layout: Layout, test: impl AsyncFnOnce(&mut Rig<'
         apiserver: Kind::Embedded,
     };
     let lab = Lab::build(world, &[].into(), network).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    netns::block_on(async {
         let range = Range::open(&lab.fabric, lab.world.ends(), probes()).await.unwrap();
         range.baseline().await.unwrap();
         let control = lab.start(programs(), network).await.unwrap();

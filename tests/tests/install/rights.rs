@@ -29,7 +29,7 @@ use tests::lab::admin::Admin;
 use tests::lab::args::Network;
 use tests::lab::cluster::Cluster;
 use tests::lab::layout::Layout;
-use tests::lab::netns::Netns;
+use tests::lab::netns::{self, Netns};
 use tests::lab::probe::Range;
 use tests::lab::process::{Child, Program};
 use tests::lab::programs::Programs;
@@ -425,11 +425,7 @@ fn each_right_of_an_enforcer_is_needed_and_none_is_missing() {
         apiserver: Kind::Real,
     };
     let lab = Lab::build(world, &[].into(), network).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    netns::block_on(async {
         let programs = Programs::ready().unwrap();
         let mut stage = Stage::start(&lab, &trials).await;
         for trial in &trials {

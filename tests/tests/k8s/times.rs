@@ -18,6 +18,7 @@ use serde_json::json;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 use tests::lab::measure::Samples;
+use tests::lab::netns;
 use tests::lab::wait::{Look, until};
 
 mod isolated;
@@ -46,11 +47,7 @@ where
     let (ready, begun) = sync_channel(EVENTS);
     std::thread::spawn(move || {
         netns.enter().unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
+        netns::block_on(async {
             let api: Api<K> = Api::namespaced(client(cluster).await, namespace);
             let list = api.list(&kube::api::ListParams::default()).await.unwrap();
             let since = list.metadata.resource_version.unwrap();

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use tests::lab::fabric::{Blueprint, Fabric};
 use tests::lab::layout::Layout;
-use tests::lab::netns::Netns;
+use tests::lab::netns::{self, Netns};
 use tests::lab::probe::Range;
 use tests::lab::{direct, world};
 use tests::oracle::World;
@@ -60,11 +60,7 @@ impl Stage<'_> {
                 .extend(node.addresses());
         }
         let read = World::read(&world);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
+        netns::block_on(async {
             let mut ends = objects.ends();
             ends.extend(outside.into_iter().map(End::Address));
             ends.retain(|end| fabric.locate(end).is_some());

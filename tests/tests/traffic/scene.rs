@@ -11,7 +11,7 @@ use std::time::Duration;
 use tests::lab::direct;
 use tests::lab::fabric::{Blueprint, Fabric};
 use tests::lab::layout::Layout;
-use tests::lab::netns::Netns;
+use tests::lab::netns::{self, Netns};
 use tests::lab::probe::Range;
 use tests::lab::sockets::{self, Answer, Shot};
 use tests::lab::station::Station;
@@ -40,11 +40,7 @@ pub fn in_both_layouts(world: &World, outside: &[IpAddr], test: impl AsyncFn(&Sc
             layout,
         };
         let fabric = Fabric::build(blueprint).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(test(&Scene { world, fabric, layout }));
+        netns::block_on(test(&Scene { world, fabric, layout }));
         host.enter().unwrap();
     }
 }
