@@ -12,7 +12,7 @@ use enforcer::sandbox::{Answer, Event, InForce, PodName, Sandbox};
 use std::sync::Arc;
 use std::time::Instant;
 use tempfile::TempDir;
-use tests::lab::runtime::{REQUEST_TIMEOUT, Runtime};
+use tests::lab::runtime::{Plugin as Connected, REQUEST_TIMEOUT, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -28,7 +28,8 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(late: Late) -> Self {
+    /// A plugin that has looked for its runtime and found none.
+    async fn new(late: Late) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (sender, inputs) = mpsc::channel(QUEUE);
         let (in_force, published) = watch::channel(InForce::default());
@@ -39,12 +40,23 @@ impl Stage {
             in_force: published,
         };
         let plugin = tokio::spawn(async move { plugin.run(fastrand::Rng::with_seed(1)).await });
-        Self {
+        let mut stage = Self {
             folder,
             inputs,
             in_force,
             plugin,
-        }
+        };
+        assert!(matches!(stage.hears().await, Event::Absent(_)));
+        stage
+    }
+
+    /// One that its runtime, without a sandbox so far, has told all.
+    async fn with_runtime(late: Late) -> (Self, Runtime, Connected) {
+        let mut stage = Self::new(late).await;
+        let runtime = stage.runtime();
+        let plugin = runtime.plugin(&[], false).await.unwrap();
+        assert!(matches!(stage.hears().await, Event::Synced { .. }));
+        (stage, runtime, plugin)
     }
 
     fn runtime(&self) -> Runtime {
@@ -125,8 +137,7 @@ const BOTH: [&str; 2] = ["10.0.0.1", "fd00::1"];
 
 #[tokio::test]
 async fn a_plugin_hears_of_all_sandboxes_and_says_what_it_wants_to_be_told() {
-    let mut stage = Stage::new(Late::Allow);
-    assert!(matches!(stage.hears().await, Event::Absent(_)));
+    let mut stage = Stage::new(Late::Allow).await;
     for each_by_itself in [false, true] {
         let runtime = stage.runtime();
         let sandboxes = [
@@ -150,8 +161,7 @@ async fn a_plugin_hears_of_all_sandboxes_and_says_what_it_wants_to_be_told() {
 /// More than one frame, and more than what is read ahead.
 #[tokio::test]
 async fn a_long_message_is_taken_whole() {
-    let mut stage = Stage::new(Late::Allow);
-    assert!(matches!(stage.hears().await, Event::Absent(_)));
+    let mut stage = Stage::new(Late::Allow).await;
     let runtime = stage.runtime();
     let mut long = told("web", &[]);
     long.annotations.insert("long".to_owned(), "x".repeat(300_000));
@@ -165,11 +175,7 @@ async fn a_long_message_is_taken_whole() {
 /// S79: The runtime waits until the pod is isolated; of a pod on the host network there is nothing to wait for.
 #[tokio::test]
 async fn a_runtime_is_answered_when_the_pod_is_isolated() {
-    let mut stage = Stage::new(Late::Refuse);
-    assert!(matches!(stage.hears().await, Event::Absent(_)));
-    let runtime = stage.runtime();
-    let plugin = runtime.plugin(&[], false).await.unwrap();
-    assert!(matches!(stage.hears().await, Event::Synced { .. }));
+    let (mut stage, _runtime, plugin) = Stage::with_runtime(Late::Refuse).await;
     for by_state_change in [false, true] {
         let pod = told("web", &["network"]);
         let asked = async {
@@ -207,11 +213,7 @@ async fn a_runtime_is_answered_when_the_pod_is_isolated() {
 #[tokio::test]
 async fn a_runtime_is_answered_in_time_although_the_pod_is_not_isolated() {
     for (late, answer) in [(Late::Allow, Answer::Allowed), (Late::Refuse, Answer::Refused)] {
-        let mut stage = Stage::new(late);
-        assert!(matches!(stage.hears().await, Event::Absent(_)));
-        let runtime = stage.runtime();
-        let plugin = runtime.plugin(&[], false).await.unwrap();
-        assert!(matches!(stage.hears().await, Event::Synced { .. }));
+        let (mut stage, _runtime, plugin) = Stage::with_runtime(late).await;
         #[expect(clippy::disallowed_methods, reason = "what is measured is time")]
         let begin = Instant::now();
         let asked = plugin.run(&told("web", &["network"])).await;
@@ -236,15 +238,11 @@ async fn a_runtime_is_answered_in_time_although_the_pod_is_not_isolated() {
 /// S79: A runtime that is not answered in time turns the plugin out, and pods start without it meanwhile.
 #[tokio::test]
 async fn a_runtime_is_answered_although_nobody_takes_what_it_says() {
-    let mut stage = Stage::new(Late::Allow);
-    assert!(matches!(stage.hears().await, Event::Absent(_)));
-    let runtime = stage.runtime();
-    let plugin = runtime.plugin(&[], false).await.unwrap();
+    let (mut stage, _runtime, plugin) = Stage::with_runtime(Late::Allow).await;
     let pods: Vec<_> = (0..2 * QUEUE).map(|number| told(&number.to_string(), &[])).collect();
     for pod in &pods {
         plugin.stop(pod).await.unwrap();
     }
-    assert!(matches!(stage.hears().await, Event::Synced { .. }));
     for pod in pods {
         assert_eq!(stage.hears().await, Event::Stopped(pod.id.into()));
     }
@@ -253,11 +251,7 @@ async fn a_runtime_is_answered_although_nobody_takes_what_it_says() {
 /// What nobody takes does not pile up for ever: the plugin starts anew, and hears of what there is.
 #[tokio::test]
 async fn a_plugin_that_nobody_listens_to_starts_anew() {
-    let mut stage = Stage::new(Late::Allow);
-    assert!(matches!(stage.hears().await, Event::Absent(_)));
-    let runtime = stage.runtime();
-    let plugin = runtime.plugin(&[], false).await.unwrap();
-    assert!(matches!(stage.hears().await, Event::Synced { .. }));
+    let (mut stage, runtime, plugin) = Stage::with_runtime(Late::Allow).await;
     let pod = told("web", &[]);
     while plugin.stop(&pod).await.is_ok() {}
     let mut stopped = 0;
@@ -284,11 +278,7 @@ async fn a_plugin_that_nobody_listens_to_starts_anew() {
 /// The plugin finds a runtime that comes back, whatever the one before broke off in.
 #[tokio::test]
 async fn a_runtime_that_comes_back_is_found() {
-    let mut stage = Stage::new(Late::Allow);
-    assert!(matches!(stage.hears().await, Event::Absent(_)));
-    let runtime = stage.runtime();
-    let plugin = runtime.plugin(&[], false).await.unwrap();
-    assert!(matches!(stage.hears().await, Event::Synced { .. }));
+    let (mut stage, runtime, plugin) = Stage::with_runtime(Late::Allow).await;
     let pod = told("web", &["network"]);
     let asked = plugin.run(&pod);
     let ends = async {
