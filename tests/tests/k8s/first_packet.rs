@@ -1,6 +1,6 @@
 //! S79: A pod whose first instruction is to connect where its policies forbid it, an init container's included, does not
-//! get there: by the container runtime's help, or by holding addresses that are nobody's yet. Without either some do: that is
-//! the control, and the gap.
+//! get there: by the container runtime's help, by holding addresses that are nobody's yet, or by both. Without either some
+//! do: that is the control, and the gap.
 
 use super::rig::{A, apply, kubectl, pod, with_components};
 use super::stories::Examples;
@@ -9,8 +9,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 use tests::lab::wait::{Look, until};
 
-/// Pods that start at once with the plugin, if BAILEY_POD_STARTS does not say otherwise; without it; and without it but held.
+/// Pods that start at once with the plugin; with it and held; without it; and without it but held. The first two are both
+/// BAILEY_POD_STARTS, if that is set.
 const STARTS: usize = 50;
+const BOTH: usize = 20;
 const CONTROL: usize = 20;
 const HELD: usize = 20;
 const NAMESPACE: &str = "first-packet";
@@ -42,7 +44,8 @@ async fn a_pods_first_instruction_is_judged() {
     let free = start("free", 4, to, SECONDS).await;
     assert_eq!(free, Connected::all(4), "without a policy each connects");
 
-    let starts = starts();
+    let asked = asked();
+    let (starts, both) = (asked.unwrap_or(STARTS), asked.unwrap_or(BOTH));
     let nowhere = json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
         "metadata": {"name": "nowhere", "namespace": NAMESPACE},
@@ -53,6 +56,8 @@ async fn a_pods_first_instruction_is_judged() {
     });
     apply(A, &nowhere.to_string());
     let judged = start("judged", starts, to, SECONDS).await;
+    with_components(A, &["nodeport", "hold"]);
+    let judged_and_held = start("judged-and-held", both, to, SECONDS_HELD).await;
     with_components(A, &["nodeport", "without-nri"]);
     let control = start("control", CONTROL, to, SECONDS).await;
     with_components(A, &["nodeport", "without-nri", "hold"]);
@@ -60,9 +65,11 @@ async fn a_pods_first_instruction_is_judged() {
     let held_free = start("held-free", HELD, to, SECONDS_HELD).await;
     with_components(A, &["nodeport"]);
     kubectl(A, &format!("delete namespace {NAMESPACE} --wait=false"));
-    println!("of {starts} with the plugin {judged:?}, of {CONTROL} without it {control:?}");
+    println!("of {starts} with the plugin {judged:?}, of {both} also held {judged_and_held:?}");
+    println!("of {CONTROL} without the plugin {control:?}");
     println!("of {HELD} without it, but held, {held:?}; of as many that no policy forbids to {held_free:?}");
     assert_eq!(judged, Connected::all(0));
+    assert_eq!(judged_and_held, Connected::all(0));
     assert!(
         control.first_containers + control.init_containers > 0,
         "without the plugin none connected either: nothing is shown"
@@ -85,8 +92,9 @@ impl Connected {
     clippy::disallowed_methods,
     reason = "a run says how long it may take by its environment"
 )]
-fn starts() -> usize {
-    std::env::var("BAILEY_POD_STARTS").map_or(STARTS, |starts| starts.parse().expect("BAILEY_POD_STARTS is no number"))
+fn asked() -> Option<usize> {
+    let starts = std::env::var("BAILEY_POD_STARTS").ok()?;
+    Some(starts.parse().expect("BAILEY_POD_STARTS is no number"))
 }
 
 /// Starts pods that connect to an address each, every other one in an init container, and waits until all have ended.
