@@ -1,15 +1,17 @@
-//! Parts of the clusters fail under story 1: it holds throughout wherever the parts it needs are up, and everywhere
-//! afterwards; a change that comes meanwhile is not lost.
+//! Parts of the clusters fail, or are replaced, under the stories: they hold throughout wherever the parts they need are up,
+//! and everywhere afterwards; a change that comes meanwhile is not lost.
 
 use super::rig::Verdict::{Allowed, Refused};
 use super::rig::{
     A, B, Connection, Pod, SOON, connections, kubectl, node, pod, pods, program, run, service, soon, throughout,
 };
-use super::stories::{Examples, FRONTENDS, OTHERS, from};
+use super::stories::{BILLING, EVERYBODY, Examples, FRONTENDS, NO_BILLING, OTHERS, from};
 use std::time::Duration;
 use tests::lab::wait::{Look, until};
 
 const OURS: &str = "database of cluster-a";
+const THEIRS: &str = "database of cluster-b";
+const LEDGER: &str = "ledger of cluster-a";
 
 /// How long an API server is away: longer than any watch goes on without noticing.
 const A_MINUTE: Duration = Duration::from_secs(60);
@@ -18,7 +20,7 @@ const A_MINUTE: Duration = Duration::from_secs(60);
 #[tokio::test]
 async fn upstream_suite_while_pods_are_killed() {
     const BETWEEN: Duration = Duration::from_secs(4);
-    let suite = std::thread::spawn(|| run(&["tests/k8s/netpol", "--short", "--parallel", "2"]));
+    let suite = std::thread::spawn(|| run(&["tests/k8s/netpol", "--parallel", "3"]));
     let mut killed = 0;
     while !suite.is_finished() {
         for component in ["enforcer", "hub", "enforcer"] {
@@ -43,11 +45,62 @@ async fn upstream_suite_while_pods_are_killed() {
     settled();
 }
 
-/// What story 1 comes to at the database's addresses.
-fn story(to: &Pod) -> Vec<Connection> {
-    let mut all = from(&FRONTENDS, OURS, &to.addresses, Allowed);
-    all.extend(from(&OTHERS, OURS, &to.addresses, Refused));
-    all
+/// Stories 1 and 2 in force, at the pods that serve; and that neither reaches beyond its cluster.
+struct Told {
+    /// Whose end takes the policies away.
+    _examples: Examples,
+    database: Pod,
+    ledger: Pod,
+    theirs: Pod,
+}
+
+impl Told {
+    /// Applies them, and waits until they hold.
+    async fn start() -> Self {
+        let examples = Examples::start();
+        examples.apply(1);
+        examples.apply(2);
+        let told = Self {
+            _examples: examples,
+            database: pod(A, "shop", "database"),
+            ledger: pod(A, "payments", "ledger"),
+            theirs: pod(B, "shop", "database"),
+        };
+        soon("the stories", told.connections()).await;
+        told
+    }
+
+    /// What they come to, from the pods of now.
+    fn connections(&self) -> Vec<Connection> {
+        let mut all = from(&FRONTENDS, OURS, &self.database.addresses, Allowed);
+        all.extend(from(&OTHERS, OURS, &self.database.addresses, Refused));
+        all.extend(from(&BILLING, LEDGER, &self.ledger.addresses, Allowed));
+        all.extend(from(&NO_BILLING, LEDGER, &self.ledger.addresses, Refused));
+        all.extend(from(&EVERYBODY, THEIRS, &self.theirs.addresses, Allowed));
+        all
+    }
+
+    /// Those from pods of a cluster.
+    fn connections_from(&self, cluster: &str) -> Vec<Connection> {
+        let mut all = self.connections();
+        all.retain(|connection| connection.from.cluster == cluster);
+        all
+    }
+
+    /// Those with neither end on a node of cluster-a.
+    fn connections_without(&self, node: &str) -> Vec<Connection> {
+        let is_there = |pod: &Pod| pod.cluster == A && pod.node == node;
+        let mut all = self.connections();
+        all.retain(|connection| {
+            let to = match connection.server {
+                OURS => &self.database,
+                LEDGER => &self.ledger,
+                _ => &self.theirs,
+            };
+            !is_there(&connection.from) && !is_there(to)
+        });
+        all
+    }
 }
 
 /// Waits until hub and enforcers are as they should be.
@@ -64,45 +117,68 @@ fn settled() {
     }
 }
 
+/// Hub and enforcers are replaced, as an upgrade replaces them: nothing that is allowed drops, nothing else passes.
+#[tokio::test]
+async fn all_is_rolled_out_anew() {
+    let told = Told::start().await;
+    let before = kubectl(A, "get pods --namespace bailey --output name");
+    throughout("hub and enforcers are rolled out anew", &told.connections(), || {
+        kubectl(A, "rollout restart --namespace bailey deployment/bailey-hub");
+        for cluster in [A, B] {
+            kubectl(cluster, "rollout restart --namespace bailey daemonset/bailey-enforcer");
+        }
+        settled();
+    });
+    let after = kubectl(A, "get pods --namespace bailey --output name");
+    let stayed: Vec<&str> = after
+        .lines()
+        .filter(|name| before.lines().any(|was| was == *name))
+        .collect();
+    assert_eq!(stayed, [""; 0], "these were not replaced");
+    soon("and then", told.connections()).await;
+}
+
 /// A node loses its power and is switched on again: what does not need it goes on, and afterwards all is as before.
 #[tokio::test]
 async fn a_node_restarts() {
-    let examples = Examples::start();
-    examples.apply(1);
-    let database = pod(A, "shop", "database");
-    soon("story 1", story(&database)).await;
-
-    let other = if database.node == "node-1" { "node-2" } else { "node-1" };
-    let elsewhere = |connection: &Connection| connection.from.cluster == B || connection.from.node != other;
-    let unaffected: Vec<Connection> = story(&database).into_iter().filter(elsewhere).collect();
-    throughout("a node without the database restarts", &unaffected, || {
-        node(&["restart", &format!("{A}/{other}")]);
-        node(&["ready", &format!("{A}/{other}")]);
-    });
-    kubectl(A, "rollout status --namespace shop deployment/frontend --timeout=120s");
-    soon("story 1 on the node that was away too", story(&database)).await;
-
-    node(&["restart", &format!("{A}/{}", database.node)]);
-    node(&["ready", &format!("{A}/{}", database.node)]);
-    // The pod may be the same, and has new addresses: it was the kernel that knew the old ones.
-    let database = come_back(&database).await;
-    kubectl(A, "rollout status --namespace shop deployment --timeout=120s");
-    settled();
-    let mut expected = story(&database);
+    let mut told = Told::start().await;
+    let with_the_database = told.database.node.clone();
+    let other = if with_the_database == "node-1" {
+        "node-2"
+    } else {
+        "node-1"
+    };
+    for name in [other, &with_the_database] {
+        throughout(&format!("{name} restarts"), &told.connections_without(name), || {
+            node(&["restart", &format!("{A}/{name}")]);
+            node(&["ready", &format!("{A}/{name}")]);
+        });
+        // A pod may be the same, and has new addresses: it was the kernel that knew the old ones.
+        for pod in [&mut told.database, &mut told.ledger] {
+            if pod.node == name {
+                *pod = come_back(pod).await;
+            }
+        }
+        for namespace in ["shop", "payments"] {
+            kubectl(
+                A,
+                &format!("rollout status --namespace {namespace} deployment --timeout=120s"),
+            );
+        }
+        settled();
+        soon("on the node that was away too", told.connections()).await;
+    }
+    let mut expected = told.connections();
     expected.extend(from(&FRONTENDS[..1], OURS, &service(A, "shop", "database"), Allowed));
-    soon("the database's node restarted", expected).await;
+    soon("by the Service too", expected).await;
 }
 
 /// The policy's own API server is away for a minute; pods of the other cluster change meanwhile.
 #[tokio::test]
 async fn the_policys_api_server_is_away() {
-    let examples = Examples::start();
-    examples.apply(1);
-    let (database, batch) = (pod(A, "shop", "database"), pod(B, "shop", "batch"));
-    soon("story 1", story(&database)).await;
-
-    let (whole, from_b) = (story(&database), |connection: &Connection| connection.from.cluster == B);
-    let reachable: Vec<Connection> = whole.iter().filter(|&one| from_b(one)).cloned().collect();
+    let (told, batch) = (Told::start().await, pod(B, "shop", "batch"));
+    let whole = told.connections();
+    let reachable = told.connections_from(B);
     program("stop", A, "kube-apiserver");
     throughout("without the API server of cluster-a", &reachable, || {
         std::thread::sleep(A_MINUTE);
@@ -113,7 +189,8 @@ async fn the_policys_api_server_is_away() {
             &format!("label pod --namespace shop {} app={app} --overwrite", batch.name),
         );
     };
-    let batch_is = |verdict| connections(std::slice::from_ref(&batch), OURS, &database.addresses, verdict).collect();
+    let to = &told.database.addresses;
+    let batch_is = |verdict| connections(std::slice::from_ref(&batch), OURS, to, verdict).collect();
     labelled("frontend");
     soon("a pod of cluster-b becomes a frontend meanwhile", batch_is(Allowed)).await;
     labelled("batch");
@@ -130,13 +207,9 @@ async fn the_policys_api_server_is_away() {
 /// The other cluster's API server is away for a minute: what is known of its pods stays, and what changed is caught up.
 #[tokio::test]
 async fn the_other_clusters_api_server_is_away() {
-    let examples = Examples::start();
-    examples.apply(1);
-    let database = pod(A, "shop", "database");
-    soon("story 1", story(&database)).await;
-
-    let (whole, from_a) = (story(&database), |connection: &Connection| connection.from.cluster == A);
-    let reachable: Vec<Connection> = whole.iter().filter(|&one| from_a(one)).cloned().collect();
+    let told = Told::start().await;
+    let whole = told.connections();
+    let reachable = told.connections_from(A);
     program("stop", B, "kube-apiserver");
     throughout("without the API server of cluster-b", &reachable, || {
         std::thread::sleep(A_MINUTE);
@@ -150,27 +223,22 @@ async fn the_other_clusters_api_server_is_away() {
         &format!("delete pod --namespace shop {} --force --grace-period=0", frontend.name),
     );
     come_back(&frontend).await;
-    soon("a frontend is scheduled anew", story(&database)).await;
+    soon("a frontend is scheduled anew", told.connections()).await;
 }
 
 /// Every containerd of the policy's cluster is killed and starts again: pods run on, new ones are as good as any.
 #[tokio::test]
 async fn containerd_restarts() {
-    let examples = Examples::start();
-    examples.apply(1);
-    let database = pod(A, "shop", "database");
-    soon("story 1", story(&database)).await;
+    let told = Told::start().await;
     for node in ["node-1", "node-2"] {
         program("restart", &format!("{A}/{node}"), "containerd");
     }
-    let from_b = |connection: &Connection| connection.from.cluster == B;
-    let reachable: Vec<Connection> = story(&database).into_iter().filter(from_b).collect();
-    throughout("containerd restarts", &reachable, || {
+    throughout("containerd restarts", &told.connections_from(B), || {
         kubectl(A, "scale deployment --namespace shop frontend --replicas=4");
         kubectl(A, "rollout status --namespace shop deployment/frontend --timeout=120s");
     });
     assert_eq!(pods(A, "shop", "frontend").len(), 4);
-    soon("pods that started after it", story(&database)).await;
+    soon("pods that started after it", told.connections()).await;
     kubectl(A, "scale deployment --namespace shop frontend --replicas=2");
     kubectl(A, "rollout status --namespace shop deployment/frontend --timeout=120s");
 }
