@@ -4,11 +4,13 @@
 //! leaves them out. They do what a user does, with kubectl, and believe packets between pods alone.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod check;
 mod faults;
 mod first_packet;
 mod flow;
 mod hub;
 mod neighbours;
+mod readme;
 mod rig;
 mod sizes;
 mod stories;

@@ -152,7 +152,7 @@ pub fn pki() -> PathBuf {
 /// The overlay by which tests/k8s/install has installed a cluster's part of Bailey.
 pub fn overlay(cluster: &str) -> PathBuf {
     let name = if cluster == A { "hub-and-member" } else { "member" };
-    folder().join("install").join(cluster).join("overlays").join(name)
+    folder().join("install/mine/overlays").join(name)
 }
 
 /// A running pod.
