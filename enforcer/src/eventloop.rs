@@ -33,8 +33,8 @@ pub struct Wires {
     pub status: watch::Sender<Option<Status>>,
     /// The Kubernetes Events that this node asks for.
     pub events: watch::Sender<Arc<Events>>,
-    /// Which sandboxes' pods are isolated.
-    pub sandboxes: watch::Sender<InForce>,
+    /// What is in force of this node's pods.
+    pub in_force: watch::Sender<InForce>,
     /// What is said to who asks whether this node is ready.
     pub readiness: watch::Sender<Readiness>,
     /// Requests for the text of the ruleset.
@@ -206,10 +206,10 @@ fn publish(machine: &Machine, wires: &Wires, metrics: &Metrics) {
     wires
         .readiness
         .send_if_modified(|old| std::mem::replace(old, readiness.clone()) != readiness);
-    wires.sandboxes.send_if_modified(|old| {
-        let changed = !Arc::ptr_eq(old, machine.sandboxes_in_force());
+    wires.in_force.send_if_modified(|old| {
+        let changed = old != machine.in_force();
         if changed {
-            *old = Arc::clone(machine.sandboxes_in_force());
+            *old = machine.in_force().clone();
         }
         changed
     });

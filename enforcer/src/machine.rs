@@ -184,7 +184,7 @@ pub struct Machine {
     local: LocalPods,
     /// Who owns the addresses of these pods, as the mirror was told.
     local_claims: BTreeMap<IpAddr, Claim>,
-    /// Sandboxes whose pods the kernel isolates as policies say.
+    /// Of the pods of this node.
     in_force: InForce,
     /// The last sandbox that the runtime was answered about was not among them.
     late: bool,
@@ -366,8 +366,8 @@ impl Machine {
         &self.events
     }
 
-    /// The sandboxes whose pods are isolated as policies say.
-    pub const fn sandboxes_in_force(&self) -> &InForce {
+    /// What is in force of the pods of this node.
+    pub const fn in_force(&self) -> &InForce {
         &self.in_force
     }
 

@@ -5,7 +5,8 @@
 //! What is deliberately absent: nothing of a container is changed, and no other event is asked for.
 //!
 //! The runtime asks about one sandbox at a time, and holds back all others meanwhile: each answer has a time limit
-//! ([`ANSWER_WITHIN`]), well within the runtime's own, after which it would go on and turn the plugin out.
+//! ([`ANSWER_WITHIN`]), well within the runtime's own, after which it would go on and turn the plugin out. A pod after one that
+//! was late is answered at once if nothing has come into force since: it would wait in vain, and so would each one behind it.
 
 pub mod message;
 mod multiplex;
@@ -24,8 +25,8 @@ use tokio::sync::{mpsc, watch};
 /// Where runtimes listen unless they are told otherwise.
 pub const SOCKET: &str = "/var/run/nri/nri.sock";
 
-/// How long a pod's start is held back at most. A pass takes some ten milliseconds; a runtime waits for 2 s by default, and
-/// with less this is three quarters of that.
+/// How long a pod's start is held back at most, and how long all of a node's are while nothing comes into force. A pass takes
+/// some ten milliseconds; a runtime waits for 2 s by default, and with less this is three quarters of that.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
 
 /// How many events wait for an event loop that is late. The runtime is answered at once although they do: a pod that starts
@@ -57,7 +58,7 @@ pub struct Plugin {
     pub late: Late,
     /// Where its word goes.
     pub inputs: mpsc::Sender<Input>,
-    /// Which pods are isolated.
+    /// What is in force of the node's pods.
     pub in_force: watch::Receiver<InForce>,
 }
 

@@ -107,7 +107,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
     let (status, reported) = value::channel(None);
     let (events, asked) = value::channel(Arc::default());
     let (readiness, is_ready) = value::channel(Readiness::WaitsFor("starting".to_owned()));
-    let (sandboxes, in_force) = value::channel(InForce::default());
+    let (published, in_force) = value::channel(InForce::default());
     let (ruleset, ruleset_requests) = mpsc::channel(RULESET_REQUESTS);
     let bridges = kernel.bridges();
     let dataplane =
@@ -136,7 +136,7 @@ async fn serve(config: Config, kernel: Kernel) -> anyhow::Result<()> {
         resubscribe,
         status,
         events,
-        sandboxes,
+        in_force: published,
         readiness,
         ruleset_requests,
     };

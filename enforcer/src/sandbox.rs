@@ -45,8 +45,14 @@ impl fmt::Display for PodName {
     }
 }
 
-/// Sandboxes whose pods are isolated as policies say.
-pub type InForce = Arc<BTreeSet<SandboxId>>;
+/// What has come into force of a node's pods.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct InForce {
+    /// How many passes have brought a change of the node's pods. While it stands still nobody who waits gets any further.
+    pub passes: u64,
+    /// The sandboxes whose pods are isolated as policies say.
+    pub sandboxes: Arc<BTreeSet<SandboxId>>,
+}
 
 /// What there is to hear of a container runtime.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -75,7 +81,7 @@ pub enum Event {
 pub struct Answered {
     /// The pod.
     pub pod: PodName,
-    /// How long the runtime waited.
+    /// How long the runtime waited; zero if it was not kept waiting, as nothing came into force since a pod that was late.
     pub waited: Duration,
     /// What it was told.
     pub answer: Answer,

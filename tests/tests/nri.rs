@@ -8,9 +8,9 @@
 use enforcer::machine::Input;
 use enforcer::nri::message::{Event as SandboxEvent, LinuxNamespace, LinuxPodSandbox, PodSandbox};
 use enforcer::nri::{ANSWER_WITHIN, Late, Plugin};
-use enforcer::sandbox::{Answer, Event, InForce, PodName, Sandbox};
+use enforcer::sandbox::{Answer, Answered, Event, InForce, PodName, Sandbox};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tests::lab::runtime::{Plugin as Connected, REQUEST_TIMEOUT, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -70,8 +70,20 @@ impl Stage {
         }
     }
 
+    /// A pass has gone through, after which this sandbox is isolated, and no other.
     fn isolate(&self, id: &str) {
-        self.in_force.send_replace(InForce::new([id.into()].into()));
+        self.in_force.send_modify(|in_force| {
+            in_force.passes += 1;
+            in_force.sandboxes = Arc::new([id.into()].into());
+        });
+    }
+
+    /// What the runtime was answered.
+    async fn answered(&mut self) -> Answered {
+        match self.hears().await {
+            Event::Answered(answered) => answered,
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -190,9 +202,7 @@ async fn a_runtime_is_answered_when_the_pod_is_isolated() {
             tokio::task::yield_now().await;
             assert!(stage.inputs.try_recv().is_err(), "it is not answered yet");
             stage.isolate("id of web");
-            let Event::Answered(answered) = stage.hears().await else {
-                panic!("it is told that it was answered");
-            };
+            let answered = stage.answered().await;
             (answered.pod, answered.answer)
         };
         let (asked, answered) = tokio::join!(asked, isolated);
@@ -209,29 +219,59 @@ async fn a_runtime_is_answered_when_the_pod_is_isolated() {
     assert!(stage.inputs.try_recv().is_err());
 }
 
-/// A pod that is never isolated is let start, or not, before the runtime would give the plugin up.
+/// A pod that is never isolated is let start, or not, before the runtime would give the plugin up; and no other waits for as
+/// long until an enforcer that was stuck gets on.
 #[tokio::test]
 async fn a_runtime_is_answered_in_time_although_the_pod_is_not_isolated() {
     for (late, answer) in [(Late::Allow, Answer::Allowed), (Late::Refuse, Answer::Refused)] {
         let (mut stage, _runtime, plugin) = Stage::with_runtime(late).await;
         #[expect(clippy::disallowed_methods, reason = "what is measured is time")]
         let begin = Instant::now();
-        let asked = plugin.run(&told("web", &["network"])).await;
-        let took = begin.elapsed();
-        assert!((ANSWER_WITHIN..REQUEST_TIMEOUT).contains(&took), "{took:?}");
-        assert_eq!(stage.hears().await, Event::Started(heard("web", &BOTH)));
-        let Event::Answered(answered) = stage.hears().await else {
-            panic!("it is told that it was late");
-        };
-        assert_eq!(answered.answer, answer);
-        assert!(answered.waited >= ANSWER_WITHIN);
-        match late {
-            Late::Allow => asked.unwrap(),
-            Late::Refuse => assert_eq!(
-                asked.unwrap_err().to_string(),
-                "RunPodSandbox: NetworkPolicies of this pod are not in force after 1.5 s (enforcer --nri-late refuse)"
-            ),
+        for name in ["first", "second", "third", "fourth"] {
+            let asked = plugin.run(&told(name, &["network"])).await;
+            let took = begin.elapsed();
+            assert!((ANSWER_WITHIN..REQUEST_TIMEOUT).contains(&took), "{name}: {took:?}");
+            assert_eq!(stage.hears().await, Event::Started(heard(name, &BOTH)));
+            let answered = stage.answered().await;
+            assert_eq!(answered.answer, answer);
+            let why = if name == "first" {
+                assert!(answered.waited >= ANSWER_WITHIN);
+                " after 1.5 s"
+            } else {
+                assert_eq!(answered.waited, Duration::ZERO);
+                ", nor has anything come into force since a pod was late before"
+            };
+            match late {
+                Late::Allow => asked.unwrap(),
+                Late::Refuse => assert_eq!(
+                    asked.unwrap_err().to_string(),
+                    format!(
+                        "RunPodSandbox: NetworkPolicies of this pod are not in force{why} (enforcer --nri-late refuse)"
+                    )
+                ),
+            }
+            // As when a sandbox that was isolated stops.
+            stage
+                .in_force
+                .send_modify(|in_force| in_force.sandboxes = Arc::default());
         }
+        let known = Arc::new(["id of known".into()].into());
+        stage.in_force.send_modify(|in_force| in_force.sandboxes = known);
+        plugin.run(&told("known", &["network"])).await.unwrap();
+        assert_eq!(stage.hears().await, Event::Started(heard("known", &BOTH)));
+        assert_eq!(stage.answered().await.answer, Answer::InForce);
+        stage.isolate("id of another");
+        let isolated = async {
+            assert_eq!(stage.hears().await, Event::Started(heard("last", &BOTH)));
+            let early = tokio::time::timeout(ANSWER_WITHIN / 10, stage.hears()).await;
+            assert!(early.is_err(), "{early:?}");
+            stage.isolate("id of last");
+            stage.answered().await.answer
+        };
+        let last = told("last", &["network"]);
+        let (asked, answer) = tokio::join!(plugin.run(&last), isolated);
+        asked.unwrap();
+        assert_eq!(answer, Answer::InForce);
     }
 }
 

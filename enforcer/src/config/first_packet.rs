@@ -15,7 +15,7 @@ pub struct FirstPacketFlags {
     /// With NRI (containerd 2, CRI-O; on by default there) a pod is isolated before its first container starts, init
     /// containers included. Without, a pod is isolated some tens of milliseconds after. auto looks for /var/run/nri/nri.sock, now and
     /// from then on; off never connects; a path is a socket elsewhere. A pod's start is held back for some ten milliseconds,
-    /// and for 1.5 s at most.
+    /// and for 1.5 s at most; an enforcer by which nothing comes into force holds a node's pods back by 1.5 s in all.
     #[arg(
         long,
         value_name = "auto|off|PATH",

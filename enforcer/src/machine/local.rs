@@ -3,12 +3,13 @@
 use super::hears::{loss, said_of_loss};
 use super::{Machine, Output};
 use crate::notice::{Notice, PodStarts};
-use crate::sandbox::{self, Answer, InForce};
+use crate::sandbox::{self, Answer};
 use proto::mirror::Tenure;
 use proto::observe::Pod;
 use proto::watch::Event;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 impl Machine {
@@ -83,8 +84,8 @@ impl Machine {
     pub(super) fn settle_sandboxes(&mut self) {
         let enforced = self.enforced.as_ref();
         let covered = enforced.map_or_else(BTreeSet::new, |enforced| self.local.covered(&enforced.pods));
-        if covered != *self.in_force {
-            self.in_force = InForce::new(covered);
+        if covered != *self.in_force.sandboxes {
+            self.in_force.sandboxes = Arc::new(covered);
         }
     }
 }

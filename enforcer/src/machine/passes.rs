@@ -85,6 +85,11 @@ impl Machine {
             outputs.push(Output::Say(Notice::InForce { policies, pods }));
         }
         self.events = self.events_of(&pass.subjects);
+        // A pass that brings the inventory alone goes through although the kernel refuses what is new of the pods.
+        let same_pods = |enforced: &Subjects| Arc::ptr_eq(&enforced.pods, &pass.subjects.pods);
+        if !self.enforced.as_ref().is_some_and(same_pods) {
+            self.in_force.passes += 1;
+        }
         self.enforced = Some(pass.subjects);
         self.settle_sandboxes();
         self.revision = pass.revision;

@@ -15,6 +15,8 @@ struct Rig {
     machine: Machine,
     kernel: Actual,
     refuses: Option<&'static str>,
+    /// The same, of a kernel that can be read.
+    refuses_plans: Option<&'static str>,
     now: Instant,
     plans: Vec<Arc<Plan>>,
     reads: usize,
@@ -42,6 +44,7 @@ impl Rig {
             machine,
             kernel: Actual::default(),
             refuses: None,
+            refuses_plans: None,
             now,
             plans: Vec::new(),
             reads: 0,
@@ -102,7 +105,7 @@ impl Rig {
                             .map_or_else(|| Ok(self.kernel.clone()), |why| Err(why.to_owned())),
                     )
                 }
-                Output::Apply(plan) => match self.refuses {
+                Output::Apply(plan) => match self.refuses.or(self.refuses_plans) {
                     Some(why) => Input::Done(Err(why.to_owned())),
                     None => {
                         self.kernel = std::mem::take(&mut self.kernel).after(&plan, &BTreeSet::new());
@@ -734,7 +737,7 @@ fn a_pod_is_isolated_once_its_sandbox_has_its_network() {
     let mut rulesets = Vec::new();
     let pods = || Input::Pods(Event::Synced(vec![starting()]));
     let policies = || Input::Policies(Event::Synced(vec![policy_for("web")]));
-    let is_in_force = |rig: &Rig| rig.machine.sandboxes_in_force().contains("sandbox of db");
+    let is_in_force = |rig: &Rig| rig.machine.in_force().sandboxes.contains("sandbox of db");
     for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]] {
         let mut rig = Rig::new();
         for step in order {
@@ -770,13 +773,36 @@ fn a_sandbox_is_in_force_only_when_the_kernel_says_so() {
     let mut rig = Rig::new();
     rig.hear(runtime(&[sandbox_of("db")]))
         .hear(Input::Pods(Event::Synced(vec![starting()])));
-    assert!(rig.machine.sandboxes_in_force().is_empty(), "no policies are known");
+    assert!(rig.machine.in_force().sandboxes.is_empty(), "no policies are known");
     rig.refuses = Some("no memory");
     rig.hear(Input::Policies(Event::Synced(vec![policy_for("web")])));
-    assert!(rig.machine.sandboxes_in_force().is_empty(), "the kernel refuses");
+    assert!(rig.machine.in_force().sandboxes.is_empty(), "the kernel refuses");
     rig.refuses = None;
     rig.wait(RETRY_CEILING);
-    assert!(rig.machine.sandboxes_in_force().contains("sandbox of db"));
+    assert!(rig.machine.in_force().sandboxes.contains("sandbox of db"));
+}
+
+/// By this a runtime is not kept waiting again: that the inventory gets on helps no pod of which the kernel refuses what is new.
+#[test]
+fn a_pass_counts_if_it_brings_what_has_changed_of_the_nodes_pods() {
+    let mut rig = Rig::new();
+    let passes = |rig: &Rig| rig.machine.in_force().passes;
+    rig.hear(Input::Policies(Event::Synced(vec![policy_for("web")])))
+        .hear(runtime(&[]));
+    assert_eq!(passes(&rig), 0, "not all is known");
+    rig.hear(Input::Pods(Event::Synced(vec![starting()])))
+        .hear_at_once(Hub::new(1).snapshot("web", State::Live));
+    assert_eq!(passes(&rig), 1);
+    rig.refuses_plans = Some("no memory");
+    rig.hear(started("db"));
+    for _ in 0..3 {
+        rig.wait(RETRY_CEILING);
+    }
+    assert_eq!(passes(&rig), 1, "only the inventory is in force");
+    rig.hear(Input::Runtime(sandbox::Event::Stopped("sandbox of db".into())));
+    rig.refuses_plans = None;
+    rig.wait(RETRY_CEILING);
+    assert_eq!(passes(&rig), 2, "although the sandboxes in force are as before");
 }
 
 /// S82: A pod that runs on although its object is gone stays isolated.
@@ -795,29 +821,36 @@ fn a_pod_that_runs_on_without_its_object_stays_isolated() {
 
 #[test]
 fn a_late_answer_is_said_once_until_one_is_in_time() {
-    let answered = |answer| {
+    let answered = |answer, waited_ms| {
         Input::Runtime(sandbox::Event::Answered(sandbox::Answered {
             pod: sandbox_of("db").pod,
-            waited: Duration::from_millis(1500),
+            waited: Duration::from_millis(waited_ms),
             answer,
         }))
     };
     let mut rig = Rig::new();
-    let said = |rig: &mut Rig, answer| {
+    let said = |rig: &mut Rig, answer, waited_ms| {
         rig.said.clear();
-        rig.hear(answered(answer));
+        rig.hear(answered(answer, waited_ms));
         rig.said.iter().map(Notice::to_string).collect::<Vec<_>>()
     };
     assert_eq!(
-        said(&mut rig, sandbox::Answer::Allowed),
+        said(&mut rig, sandbox::Answer::Allowed, 1500),
         [
             "pod shop/db was not isolated within 1.5 s and starts without policies in force until it is (--nri-late allow): \
           waiting for the NetworkPolicies of this cluster's API server; said again after one was in time"
         ]
     );
-    assert!(said(&mut rig, sandbox::Answer::Allowed).is_empty());
-    assert!(said(&mut rig, sandbox::Answer::InForce).is_empty());
-    assert_eq!(said(&mut rig, sandbox::Answer::Refused).len(), 1);
+    assert!(said(&mut rig, sandbox::Answer::Allowed, 0).is_empty());
+    assert!(said(&mut rig, sandbox::Answer::InForce, 10).is_empty());
+    assert_eq!(
+        said(&mut rig, sandbox::Answer::Refused, 0),
+        [
+            "pod shop/db was not isolated at once, nor has anything come into force since a pod was late before, and was not let \
+          start: kubelet tries again (--nri-late refuse): waiting for the NetworkPolicies of this cluster's API server; said \
+          again after one was in time"
+        ]
+    );
 }
 
 fn node_object(ranges: &[&str]) -> OwnNode {

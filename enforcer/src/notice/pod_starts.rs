@@ -95,9 +95,13 @@ fn late(f: &mut fmt::Formatter<'_>, answered: &Answered, waits_for: Option<&str>
         Answer::Allowed | Answer::InForce => ("starts without policies in force until it is", "--nri-late allow"),
     };
     let waits_for = waits_for.unwrap_or("a change before this one takes long");
+    let when = if waited.is_zero() {
+        "at once, nor has anything come into force since a pod was late before,".to_owned()
+    } else {
+        format!("within {:.1} s", waited.as_secs_f64())
+    };
     write!(
         f,
-        "pod {pod} was not isolated within {:.1} s and {what} ({flag}): {waits_for}; said again after one was in time",
-        waited.as_secs_f64()
+        "pod {pod} was not isolated {when} and {what} ({flag}): {waits_for}; said again after one was in time"
     )
 }

@@ -56,6 +56,7 @@ impl Session {
             events,
             overrun: Notify::new(),
             in_force: plugin.in_force.clone(),
+            stuck_at: Mutex::default(),
             synchronized: Mutex::default(),
         });
         let handler = |method| -> (String, Box<dyn MethodHandler + Send + Sync>) {
@@ -204,6 +205,8 @@ struct Asked {
     events: mpsc::Sender<Event>,
     overrun: Notify,
     in_force: watch::Receiver<InForce>,
+    /// [`InForce::passes`] when the last pod that was late was asked about.
+    stuck_at: Mutex<Option<u64>>,
     synchronized: Mutex<Synchronized>,
 }
 
@@ -258,7 +261,8 @@ impl Asked {
         Ok(Empty {}.encode_to_vec())
     }
 
-    /// Answers when the sandbox's pod is isolated, or when it is late.
+    /// Answers when the sandbox's pod is isolated, or when it is late: at once if nothing has come into force since before a
+    /// pod that was late. The runtime asks about one at a time, and each would wait in vain.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the shell that measures how long a runtime waited"
@@ -270,19 +274,35 @@ impl Asked {
         let begin = Instant::now();
         let (id, pod) = (sandbox.id.clone(), sandbox.pod.clone());
         let mut in_force = self.in_force.clone();
+        let passes = in_force.borrow().passes;
+        let is_stuck = *self.stuck_at.lock().await == Some(passes);
+        let limit = if is_stuck { Duration::ZERO } else { limit };
         self.tell(Event::Started(sandbox));
         // An error would be the event loop's end, which ends the process.
-        let isolated = async { in_force.wait_for(|in_force| in_force.contains(&id)).await.is_ok() };
+        let isolated = async {
+            in_force
+                .wait_for(|in_force| in_force.sandboxes.contains(&id))
+                .await
+                .is_ok()
+        };
         let answer = match (tokio::time::timeout(limit, isolated).await, self.late) {
             (Ok(true), _) => Answer::InForce,
             (Ok(false) | Err(_), Late::Allow) => Answer::Allowed,
             (Ok(false) | Err(_), Late::Refuse) => Answer::Refused,
         };
-        let waited = begin.elapsed();
+        if answer != Answer::InForce {
+            *self.stuck_at.lock().await = Some(passes);
+        }
+        let waited = if is_stuck { Duration::ZERO } else { begin.elapsed() };
         tracing::debug!(%pod, ?waited, ?answer, "answered the container runtime");
         self.tell(Event::Answered(Answered { pod, waited, answer }));
         match answer {
             Answer::InForce | Answer::Allowed => Ok(()),
+            Answer::Refused if is_stuck => Err(
+                "NetworkPolicies of this pod are not in force, nor has anything come into force since a pod was late before \
+                 (enforcer --nri-late refuse)"
+                    .to_owned(),
+            ),
             Answer::Refused => Err(format!(
                 "NetworkPolicies of this pod are not in force after {:.1} s (enforcer --nri-late refuse)",
                 waited.as_secs_f64()
