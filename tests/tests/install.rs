@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,9 +45,15 @@ fn run(program: &'static str, arguments: &[&str]) -> Result<String, String> {
 
 /// `helm template` with these values.
 fn helm(values: &[&str]) -> Result<String, String> {
+    let values: Vec<String> = values.iter().map(|value| format!("--set={value}")).collect();
+    helm_template("bailey", &values)
+}
+
+/// `helm template` of a release in this namespace.
+fn helm_template(namespace: &str, flags: &[String]) -> Result<String, String> {
     let chart = deploy().join("helm/bailey");
-    let mut arguments = vec!["template", "bailey", chart.to_str().unwrap(), "--namespace=bailey"];
-    arguments.extend(values.iter().flat_map(|value| ["--set", value]));
+    let mut arguments = vec!["template", "bailey", chart.to_str().unwrap(), "--namespace", namespace];
+    arguments.extend(flags.iter().map(String::as_str));
     run("helm", &arguments)
 }
 
@@ -109,8 +115,13 @@ fn in_order(mut object: Value) -> Value {
 
 /// Helm's rendering, as kustomize prints it.
 fn by_helm(choice: &Choice) -> String {
+    as_kustomize_prints(&helm(choice.values).unwrap())
+}
+
+/// Objects in YAML, as kustomize prints them.
+fn as_kustomize_prints(rendered: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("rendered.yaml"), helm(choice.values).unwrap()).unwrap();
+    fs::write(folder.path().join("rendered.yaml"), rendered).unwrap();
     fs::write(folder.path().join("kustomization.yaml"), "resources: [rendered.yaml]").unwrap();
     kustomize(folder.path())
 }
@@ -135,6 +146,35 @@ fn both_ways_render_the_same_objects() {
                 [&object, &helmed[&name]].map(|object| serde_json::to_string_pretty(object).unwrap());
             assert_eq!(kustomized, helmed, "{}: {name:?}", choice.name);
         }
+    }
+}
+
+/// Each of them is a cluster's id and an object's name.
+#[test]
+fn text_that_looks_like_something_else_is_rendered_as_text() {
+    for text in ["123", "007", "1e3", "true", "null"] {
+        let flags = [
+            "--set=certManager.enabled=true".to_owned(),
+            format!("--set-string=certManager.issuerRef.name={text}"),
+            format!("--set-string=enforcer.cluster={text}"),
+            format!("--set-string=image.pullSecrets={{{text}}}"),
+        ];
+        let objects = objects(&as_kustomize_prints(&helm_template(text, &flags).unwrap()));
+        for (name, object) in &objects {
+            let namespace = &object["metadata"]["namespace"];
+            assert!(
+                namespace == text || name.0.starts_with("Cluster"),
+                "{name:?}: {namespace}"
+            );
+        }
+        let object = |kind: &str, name: &str| &objects[&(kind.to_owned(), name.to_owned())]["spec"];
+        let pod = &object("DaemonSet", "bailey-enforcer")["template"]["spec"];
+        let variables = pod["containers"][0]["env"].as_array().unwrap();
+        let cluster = json!({"name": "BAILEY_ENFORCER_CLUSTER", "value": text});
+        assert!(variables.contains(&cluster), "{text}: {variables:?}");
+        assert_eq!(pod["imagePullSecrets"], json!([{"name": text}]));
+        let issuer = &object("Certificate", "bailey-enforcer")["issuerRef"]["name"];
+        assert_eq!(issuer, text);
     }
 }
 

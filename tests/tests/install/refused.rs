@@ -3,72 +3,94 @@
 use super::{helm, objects};
 use serde_json::{Value, json};
 
+/// Values, and words of their refusal.
+const CASES: [(&[&str], &str); 18] = [
+    (
+        &[],
+        "enforcer.cluster is empty: name this cluster, e.g. --set enforcer.cluster=cluster-a, or install the hub alone",
+    ),
+    (
+        &["enforcer.cluster=-a"],
+        "enforcer.cluster \"-a\" is no cluster id: it is a label's value, at most 63 letters",
+    ),
+    (
+        &["enforcer.cluster=123"],
+        "enforcer.cluster is the number 123 as YAML reads it, and an id is text: quote it",
+    ),
+    (
+        &["enforcer.cluster=a", "enforcer.hubs={http://x:1}"],
+        "\"http://x:1\" is no URL of a hub: say https://HOST:PORT",
+    ),
+    (
+        &["enforcer.cluster=a", "hub.enabled=false"],
+        "this release has no hub: say where it is",
+    ),
+    (
+        &["enforcer.cluster=a", "enforcer.nri=on"],
+        "enforcer.nri \"on\": say auto, off, or the absolute path",
+    ),
+    (
+        &["enforcer.cluster=a", "enforcer.nriLate=no"],
+        "'/enforcer/nriLate': value must be one of 'allow', 'refuse'",
+    ),
+    (
+        &["enforcer.cluster=a", "hub.podCidrs.b={10.1}"],
+        "hub.podCidrs.b: \"10.1\" is no range of addresses: say 10.1.0.0/16",
+    ),
+    (
+        &["enforcer.cluster=a", "hub.podCidrs.b={10.1.0.0/99}"],
+        "hub.podCidrs.b: \"10.1.0.0/99\" is no range of addresses: say 10.1.0.0/16",
+    ),
+    (
+        &["enforcer.cluster=a", "hub.podCidrs.b={::/129}"],
+        "hub.podCidrs.b: \"::/129\" is no range of addresses: say 10.1.0.0/16",
+    ),
+    (
+        &["enforcer.cluster=a", "hub.service.type=None"],
+        "'/hub/service/type': value must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'",
+    ),
+    (
+        &["enforcer.cluster=a", "hub.service.nodePort=x"],
+        "'/hub/service/nodePort': got string, want null or integer",
+    ),
+    (
+        &["enforcer.cluster=a", "policy.barePodSelector=x"],
+        "'/policy/barePodSelector': value must be one of 'clusterset', 'local'",
+    ),
+    (
+        &["enforcer.cluster=a", "policy.clusterLabelMode=x"],
+        "'/policy/clusterLabelMode': value must be one of 'verify', 'literal', 'assert'",
+    ),
+    (
+        &["enforcer.cluster=a", "policy.egressToLocalNode=x"],
+        "'/policy/egressToLocalNode': value must be one of 'allow', 'policy'",
+    ),
+    (
+        &[
+            "enforcer.cluster=a",
+            "certManager.enabled=true",
+            "certManager.duration=abc",
+        ],
+        "certManager.duration \"abc\": say hours, minutes and seconds, such as 2160h",
+    ),
+    (
+        &["enforcer.cluster=a", "enforcr.x=1"],
+        "additional properties 'enforcr' not allowed",
+    ),
+    (
+        &[
+            "enforcer.cluster=a",
+            "hub.enabled=false",
+            "enforcer.hubs={https://h:1}",
+            "certManager.enabled=true",
+        ],
+        "certManager.issuerRef is empty and this release has no hub: name the issuer that signs for the whole ClusterSet",
+    ),
+];
+
 #[test]
 fn a_wrong_value_is_refused_with_a_word_on_what_is_allowed() {
-    let cases: [(&[&str], &str); 14] = [
-        (
-            &[],
-            "enforcer.cluster is empty: name this cluster, e.g. --set enforcer.cluster=cluster-a, or install the hub alone",
-        ),
-        (
-            &["enforcer.cluster=-a"],
-            "enforcer.cluster \"-a\" is no cluster id: it is a label's value, at most 63 letters",
-        ),
-        (
-            &["enforcer.cluster=a", "enforcer.hubs={http://x:1}"],
-            "\"http://x:1\" is no URL of a hub: say https://HOST:PORT",
-        ),
-        (
-            &["enforcer.cluster=a", "hub.enabled=false"],
-            "this release has no hub: say where it is",
-        ),
-        (
-            &["enforcer.cluster=a", "enforcer.nri=on"],
-            "enforcer.nri \"on\": say auto, off, or the absolute path",
-        ),
-        (
-            &["enforcer.cluster=a", "enforcer.nriLate=no"],
-            "'/enforcer/nriLate': value must be one of 'allow', 'refuse'",
-        ),
-        (
-            &["enforcer.cluster=a", "hub.podCidrs.b={10.1}"],
-            "hub.podCidrs.b: \"10.1\" is no range of addresses: say 10.1.0.0/16",
-        ),
-        (
-            &["enforcer.cluster=a", "hub.service.type=None"],
-            "'/hub/service/type': value must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'",
-        ),
-        (
-            &["enforcer.cluster=a", "hub.service.nodePort=x"],
-            "'/hub/service/nodePort': got string, want null or integer",
-        ),
-        (
-            &["enforcer.cluster=a", "policy.barePodSelector=x"],
-            "'/policy/barePodSelector': value must be one of 'clusterset', 'local'",
-        ),
-        (
-            &["enforcer.cluster=a", "policy.clusterLabelMode=x"],
-            "'/policy/clusterLabelMode': value must be one of 'verify', 'literal', 'assert'",
-        ),
-        (
-            &["enforcer.cluster=a", "policy.egressToLocalNode=x"],
-            "'/policy/egressToLocalNode': value must be one of 'allow', 'policy'",
-        ),
-        (
-            &["enforcer.cluster=a", "enforcr.x=1"],
-            "additional properties 'enforcr' not allowed",
-        ),
-        (
-            &[
-                "enforcer.cluster=a",
-                "hub.enabled=false",
-                "enforcer.hubs={https://h:1}",
-                "certManager.enabled=true",
-            ],
-            "certManager.issuerRef is empty and this release has no hub: name the issuer that signs for the whole ClusterSet",
-        ),
-    ];
-    for (values, words) in cases {
+    for (values, words) in CASES {
         let refused = helm(values).expect_err("refused");
         assert!(refused.contains(words), "{values:?}: {refused}");
     }
