@@ -3,7 +3,7 @@
 
 use super::rig::Verdict::{Allowed, Refused};
 use super::rig::{
-    A, B, SOON, apply, connections, kubectl, members, pki, pod, root, run, soon, throughout, with_components,
+    A, B, SOON, apply, connections, kubectl, members, pki, pod, readmes_block, run, soon, throughout, with_components,
 };
 use super::stories::{Examples, FRONTENDS, OTHERS, from};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -78,13 +78,7 @@ async fn is_reached_by_each_kind_of_address() {
 
 /// The README's policy, which admits what a hub needs in an isolated namespace.
 fn readmes_policy() -> String {
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let chapter = readme
-        .split("\n### A default deny in the hub's own namespace\n")
-        .nth(1)
-        .unwrap();
-    let yaml = chapter.split("```yaml\n").nth(1).unwrap();
-    yaml.split("```").next().unwrap().to_owned()
+    readmes_block("\n### A default deny in the hub's own namespace\n", "yaml")
 }
 
 /// A default deny in the hub's own namespace: a new hub hears of no cluster and serves nobody, what was in force stays so;

@@ -2,7 +2,7 @@
 //!
 //! tests/k8s/install and tests/k8s/remove take their commands from the README themselves.
 
-use super::rig::{SOON, pki, root};
+use super::rig::{SOON, pki, readmes_block, root};
 use super::stories::Examples;
 use std::process::Command;
 use tests::lab::wait::{Look, until};
@@ -15,12 +15,7 @@ struct Shown {
 
 /// The commands of the first console block after some words of the README.
 fn shown_after(words: &str) -> Vec<Shown> {
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let after = readme
-        .split_once(words)
-        .unwrap_or_else(|| panic!("the README has no {words:?}"))
-        .1;
-    let block = after.split("```console\n").nth(1).unwrap().split("```").next().unwrap();
+    let block = readmes_block(words, "console");
     let commands = block.split("$ ").skip(1);
     commands
         .map(|shown| {

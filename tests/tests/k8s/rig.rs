@@ -28,6 +28,15 @@ pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The first block of a language after some words of the README.
+pub fn readmes_block(words: &str, language: &str) -> String {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let after = readme.split_once(words);
+    let (_, after) = after.unwrap_or_else(|| panic!("the README has no {words:?}"));
+    let block = after.split(&format!("```{language}\n")).nth(1).unwrap();
+    block.split("```").next().unwrap().to_owned()
+}
+
 /// The rig's folder.
 #[expect(clippy::disallowed_methods, reason = "a rig is known by its environment")]
 fn folder() -> PathBuf {
