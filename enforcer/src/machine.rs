@@ -184,9 +184,9 @@ pub struct Machine {
     local: LocalPods,
     /// Who owns the addresses of these pods, as the mirror was told.
     local_claims: BTreeMap<IpAddr, Claim>,
-    /// Of the pods of this node.
+    /// What the kernel enforces of this node's pods.
     in_force: InForce,
-    /// The last sandbox that the runtime was answered about was not among them.
+    /// The last sandbox that the runtime was answered about was not isolated.
     late: bool,
     ranges: PodRanges,
     links: links::NodeLinks,
